@@ -198,6 +198,16 @@ type DynSet struct {
 	Steps     []Step
 }
 
+// AnyOf matches where every step of at least one alternative does. Without an
+// alternative it never matches. The steps are matches: they neither decide nor
+// change anything. A value that can't be loaded fails its own alternative only.
+type AnyOf struct{ Alternatives [][]Step }
+
+// Not matches where at least one of the steps, all of them matches, does not.
+// Without a step it never matches. A value that can't be loaded counts as a step
+// that does not match, so Not then matches.
+type Not struct{ Steps []Step }
+
 func (Compare) step()     {}
 func (Range) step()       {}
 func (InSet) step()       {}
@@ -217,3 +227,5 @@ func (SynProxy) step()    {}
 func (FlowOffload) step() {}
 func (ObjectRef) step()   {}
 func (DynSet) step()      {}
+func (AnyOf) step()       {}
+func (Not) step()         {}
