@@ -47,6 +47,8 @@ type Decision struct {
 	Chain *Chain
 	// Rule is nil where the chain's policy decided.
 	Rule *Rule
+	// Via are the rules that jumped or went to Chain, the base chain's first.
+	Via []*Rule
 	// Text tells the decision in words: the rule as its owner prints it, "policy
 	// drop", "no route back to the source", "no rule drops it".
 	Text string
