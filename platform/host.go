@@ -1,0 +1,51 @@
+// Package platform is the host: the only package with system calls, sockets to
+// the kernel and build tags. It hands out raw bytes and imports no decoder. A
+// recorded host is a host: Live, LiveIn and OpenRecording give the same interface.
+//
+// Everything here reads. Files are opened O_RDONLY, and Netlink refuses every
+// request that is not on a list of reads.
+package platform
+
+import (
+	"errors"
+	"time"
+)
+
+// A Host gives the bytes from which decoders tell what it does. All methods are
+// safe for concurrent use.
+type Host interface {
+	// ReadFile is the content of a file of at most 64 MiB. Errors satisfy
+	// errors.Is with fs.ErrNotExist and fs.ErrPermission.
+	ReadFile(name string) ([]byte, error)
+	// ReadDir is the sorted names in a directory.
+	ReadDir(name string) ([]string, error)
+	Readlink(name string) (string, error)
+	// Netlink sends one request, built by internal/netlink.Request with sequence and
+	// port zero, on a netlink protocol (0 NETLINK_ROUTE, 4 NETLINK_SOCK_DIAG,
+	// 12 NETLINK_NETFILTER). It returns all messages of the reply one after the
+	// other, each aligned to 4 bytes, with the NLMSG_DONE of a dump and without the
+	// acknowledgement. An NLMSG_ERROR becomes an error with its syscall.Errno inside.
+	// A dump that was torn keeps NLM_F_DUMP_INTR in its messages' flags: retrying is
+	// the caller's choice.
+	Netlink(protocol int, request []byte) ([]byte, error)
+	// SocketHolders is text: a line "PID FD INODE" for every descriptor of every
+	// visible process that is a socket, and a line "PID ! EACCES" (or another errno's
+	// name) for a process whose descriptors could not all be read, after the lines of
+	// those that could. Sorted by pid, then descriptor.
+	SocketHolders() ([]byte, error)
+	// OS is the operating system of the host, named like GOOS.
+	OS() string
+	// Time is the host's clock; of a recorded host, when it was recorded.
+	Time() time.Time
+}
+
+// Limits of what is read from one source.
+const (
+	maxFile  = 64 << 20
+	maxNames = 1 << 22
+	// a million set elements take about 100 MiB
+	maxReply = 1 << 30
+)
+
+// ErrTooLarge says that a source gave more than is ever read from it.
+var ErrTooLarge = errors.New("more than netglance reads from one source")

@@ -1,0 +1,25 @@
+package platform
+
+import (
+	"runtime"
+	"time"
+)
+
+// Live is the host that netglance runs on, with the network namespace of the process.
+func Live() Host { return &live{sockets: socketPool{open: openSocket}} }
+
+type live struct {
+	sockets socketPool
+}
+
+func (h *live) ReadFile(name string) ([]byte, error)  { return readFile(name) }
+func (h *live) ReadDir(name string) ([]string, error) { return readDir(name) }
+func (h *live) Readlink(name string) (string, error)  { return readlink(name) }
+
+func (h *live) Netlink(protocol int, request []byte) ([]byte, error) {
+	return h.sockets.request(protocol, request)
+}
+
+func (h *live) SocketHolders() ([]byte, error) { return socketHolders("/proc") }
+func (h *live) OS() string                     { return runtime.GOOS }
+func (h *live) Time() time.Time                { return time.Now() }

@@ -1,0 +1,32 @@
+//go:build !linux
+
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Live is the host that netglance runs on. Only Linux can be read so far; the
+// other systems read recordings.
+func Live() Host { return unsupported{} }
+
+// LiveIn is for Linux: other systems have no network namespaces.
+func LiveIn(string) Host { return unsupported{} }
+
+type unsupported struct{}
+
+func errNoLive(what string) error {
+	return fmt.Errorf("%s: a live %s host cannot be read yet, only a recording (--host FILE): %w",
+		what, runtime.GOOS, errors.ErrUnsupported)
+}
+
+func (unsupported) ReadFile(name string) ([]byte, error)  { return nil, errNoLive(name) }
+func (unsupported) ReadDir(name string) ([]string, error) { return nil, errNoLive(name) }
+func (unsupported) Readlink(name string) (string, error)  { return "", errNoLive(name) }
+func (unsupported) Netlink(int, []byte) ([]byte, error)   { return nil, errNoLive("netlink") }
+func (unsupported) SocketHolders() ([]byte, error)        { return nil, errNoLive("socket holders") }
+func (unsupported) OS() string                            { return runtime.GOOS }
+func (unsupported) Time() time.Time                       { return time.Now() }
