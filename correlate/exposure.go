@@ -1,0 +1,112 @@
+// Package correlate joins what listens with what the rules say: for every port
+// who owns it, who can reach it and by which rule, and whether that is meant.
+package correlate
+
+import (
+	"net/netip"
+
+	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/listeners"
+)
+
+// Label is the verdict on a port.
+type Label uint8
+
+// The labels, worst first. Unknown stands for "could not be decided".
+const (
+	Exposed     Label = iota // an outside source reaches it and nothing declares that
+	Unknown                  // could not be decided; what is missing is named
+	Intentional              // every source that reaches it is declared
+	Filtered                 // no outside source gets through
+	Local                    // bound where nothing outside arrives
+)
+
+// Labels are all labels, worst first.
+var Labels = []Label{Exposed, Unknown, Intentional, Filtered, Local}
+
+func (l Label) String() string {
+	names := [...]string{"exposed", "unknown", "intentional", "filtered", "local"}
+	if int(l) < len(names) {
+		return names[l]
+	}
+	return "unknown"
+}
+
+// ParseLabel reads a label's name.
+func ParseLabel(name string) (Label, bool) {
+	for _, l := range Labels {
+		if l.String() == name {
+			return l, true
+		}
+	}
+	return Unknown, false
+}
+
+// An Exposure is one port: its owners, who reaches it, and the verdict.
+type Exposure struct {
+	// Protocol is "tcp", "udp" or "udplite": what the packets have.
+	Protocol string
+	Port     uint16
+	// Addresses are the bind addresses, sorted; Devices the interfaces that all
+	// its sockets are bound to, empty if one is bound to none.
+	Addresses []netip.Addr
+	Devices   []string
+	// Namespace is the network namespace; "host" for the one that was looked at.
+	Namespace string
+	Label     Label
+	// Service is the port's usual name; empty if it has none.
+	Service string
+	Owners  []listeners.Process
+	// OwnerGap says why owners are missing or may be incomplete.
+	OwnerGap string
+	// Kernel says that the kernel itself listens.
+	Kernel bool
+	// ProbableClient says that the sockets are probably a client's.
+	ProbableClient bool
+	Reach          []Reach
+	// Reasons say why the label is what it is, the most telling first.
+	Reasons []Reason
+	// Remedy is what to do about it: commands, or advice in words.
+	Remedy []string
+	// Fingerprint names the port across restarts: 16 hex digits.
+	Fingerprint string
+}
+
+// Reach is one part of a partition: sources that meet one fate, coming in by an
+// interface for any of some destination addresses.
+type Reach struct {
+	Interface string
+	// Family is 4 or 6.
+	Family int
+	// Destinations are sorted.
+	Destinations []netip.Addr
+	firewall.Part
+	// Declared says whether DecidedBy shows that the reach is meant, and by which rule.
+	Declared   Declaration
+	DeclaredBy *firewall.Rule
+}
+
+// A Reason says in words why a port has its label.
+type Reason struct {
+	// Code is a word for programs.
+	Code string
+	Text string
+}
+
+// Firewall answers what the rules do to a packet.
+type Firewall interface {
+	Reach(firewall.Query) []firewall.Part
+}
+
+// Input is what is known of a host.
+type Input struct {
+	Listeners []listeners.Listener
+	Network   *firewall.Network
+	Rules     *firewall.Ruleset
+	Firewall  Firewall
+	// Unread are what filters packets on the host and could not be read. While
+	// there is any, only what the kernel itself drops is certain.
+	Unread []string
+	// Wanted, if set, chooses the rows to answer for.
+	Wanted func(Exposure) bool
+}

@@ -1,0 +1,125 @@
+package correlate
+
+import (
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+// Protocols are the IP protocol numbers of the protocols that have ports.
+var Protocols = map[string]uint8{"tcp": 6, "udp": 17, "udplite": 136}
+
+// A reachTable holds the answers to the questions that all rows ask, each asked once.
+type reachTable map[firewall.Query][]firewall.Part
+
+// ask answers every query, on all processors.
+func ask(fw Firewall, queries []firewall.Query) reachTable {
+	answers := make([][]firewall.Part, len(queries))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(queries)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(queries)); i = next.Add(1) - 1 {
+				answers[i] = fw.Reach(queries[i])
+			}
+		})
+	}
+	workers.Wait()
+	table := make(reachTable, len(queries))
+	for i, q := range queries {
+		table[q] = answers[i]
+	}
+	return table
+}
+
+func query(protocol string, port uint16, t target) firewall.Query {
+	return firewall.Query{Protocol: Protocols[protocol], Interface: t.iface, Destination: t.addr, Port: port}
+}
+
+// reach is a row's partitions: destinations that the rules treat alike on one
+// interface share theirs.
+func reach(r *row, ways []target, table reachTable, unread []string) []Reach {
+	type group struct {
+		first        target
+		destinations []netip.Addr
+		parts        []firewall.Part
+	}
+	var groups []*group
+	for _, t := range ways {
+		parts := settle(table[query(r.Protocol, r.Port, t)], t, r.Port, unread)
+		at := slices.IndexFunc(groups, func(g *group) bool {
+			return g.first.iface == t.iface && g.first.family() == t.family() && slices.EqualFunc(g.parts, parts, equalParts)
+		})
+		if at < 0 {
+			groups = append(groups, &group{t, []netip.Addr{t.addr}, parts})
+			continue
+		}
+		groups[at].destinations = append(groups[at].destinations, t.addr)
+	}
+	var out []Reach
+	for _, g := range groups {
+		for _, part := range g.parts {
+			e := Reach{Interface: g.first.iface, Family: g.first.family(), Destinations: g.destinations, Part: part}
+			e.Declared, e.DeclaredBy = declares(part.DecidedBy, portsOf(r.Port, part), e.Family)
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// portsOf are the port before translation, and after it where there was one.
+func portsOf(port uint16, part firewall.Part) []uint16 {
+	if part.DeliveredTo == nil || part.DeliveredTo.Port == port {
+		return []uint16{port}
+	}
+	return []uint16{port, part.DeliveredTo.Port}
+}
+
+// settle takes back what can't be known: with rules unread only what the kernel
+// drops by itself is certain. Delivery where the packet was sent to anyway is left out.
+func settle(parts []firewall.Part, t target, port uint16, unread []string) []firewall.Part {
+	out := make([]firewall.Part, len(parts))
+	for i, part := range parts {
+		if d := part.DeliveredTo; d != nil && *d == (firewall.Delivery{Address: t.addr, Port: port}) {
+			part.DeliveredTo = nil
+		}
+		if len(unread) > 0 && !kernelDrops(part) {
+			part = undecided(part, "could not be read: "+strings.Join(unread, ", "))
+		} else if t.unsure && part.Fate != firewall.Dropped && part.Fate != firewall.Rejected {
+			part = undecided(part, "the kernel didn't say whether this IPv6 socket takes IPv4 packets")
+		}
+		out[i] = part
+	}
+	return out
+}
+
+func undecided(part firewall.Part, why string) firewall.Part {
+	return firewall.Part{Sources: part.Sources, Fate: firewall.Undecided, Conditions: []firewall.Condition{{Kind: firewall.Unread, Text: why}}}
+}
+
+// kernelDrops says that no rule was needed to drop the packet: a martian, no route.
+func kernelDrops(p firewall.Part) bool {
+	return p.Fate == firewall.Dropped && p.DecidedBy.Chain == nil
+}
+
+func equalParts(a, b firewall.Part) bool {
+	return a.Fate == b.Fate && equalDecisions(a.DecidedBy, b.DecidedBy) && equalSources(a.Sources, b.Sources) &&
+		slices.Equal(a.Conditions, b.Conditions) && slices.Equal(a.Outcomes, b.Outcomes) && equalDeliveries(a.DeliveredTo, b.DeliveredTo)
+}
+
+func equalDecisions(a, b firewall.Decision) bool {
+	return a.Chain == b.Chain && a.Rule == b.Rule && a.Text == b.Text && slices.Equal(a.Via, b.Via)
+}
+
+func equalSources(a, b firewall.Sources) bool {
+	return slices.Equal(a.Prefixes, b.Prefixes) && slices.Equal(a.Sets, b.Sets)
+}
+
+func equalDeliveries(a, b *firewall.Delivery) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}

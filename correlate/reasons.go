@@ -1,0 +1,236 @@
+package correlate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+// A writer puts a row's reasons and remedies into words.
+type writer struct {
+	e  *Exposure
+	in Input
+}
+
+func (w writer) add(code, format string, arguments ...any) {
+	r := Reason{code, fmt.Sprintf(format, arguments...)}
+	if !slices.Contains(w.e.Reasons, r) {
+		w.e.Reasons = append(w.e.Reasons, r)
+	}
+}
+
+func (w writer) port() string { return fmt.Sprintf("%d/%s", w.e.Port, w.e.Protocol) }
+
+func (w writer) exposed(undeclared, blocked []Reach) {
+	for _, r := range undeclared {
+		w.whyOpen(r)
+	}
+	if families(undeclared) == "IPv6" && families(w.e.Reach) == "" {
+		w.add("ipv6_open", "IPv6 is left open beside %s IPv4", beside(w.e.Reach, blocked))
+	}
+	if loopbackOnly(w.e.Addresses) {
+		w.add("loopback_reached", "though bound to loopback, packets from outside are led there")
+	}
+	w.conditions(undeclared)
+	w.remedies(undeclared)
+}
+
+// beside says what IPv4 is where IPv6 is open.
+func beside(all, blocked []Reach) string {
+	count := func(rs []Reach) (n int) {
+		for _, r := range rs {
+			if r.Family == 4 {
+				n++
+			}
+		}
+		return n
+	}
+	if count(all) == count(blocked) {
+		return "filtered"
+	}
+	return "restricted"
+}
+
+// whyOpen says what let the packets in although nothing declares it.
+func (w writer) whyOpen(r Reach) {
+	d := r.DecidedBy
+	switch {
+	case d.Rule == nil && d.Chain == nil:
+		text := d.Text
+		if text == "" {
+			text = "no rule filters it"
+		}
+		w.add("no_filter", "%s", text)
+	case d.Rule == nil:
+		w.add("policy_accept", "%s has policy accept and no rule for %s%s", chainName(d.Chain), w.port(), w.unmatched(d.Chain))
+	case inNATChain(d):
+		w.add("nat_alone", "only %s translates it and nothing filters it: %s", ruleName(d.Rule), d.Rule.Text())
+	case automatic(d.Rule):
+		w.add("automatic_rule", "Docker's own %s lets it in: %s", ruleName(d.Rule), d.Rule.Text())
+	case denies(d.Rule):
+		w.add("rule_not_always", "%s does not always stop it: %s", ruleName(d.Rule), d.Rule.Text())
+	default:
+		w.add("rule_broad", "%s accepts it, naming neither port nor sources: %s", ruleName(d.Rule), d.Rule.Text())
+	}
+}
+
+// unmatched says, where rules do name the port, that they don't match.
+func (w writer) unmatched(chain *firewall.Chain) string {
+	if chainNamesPort(chain, w.e.Port, map[*firewall.Chain]bool{}) {
+		return " that matches these packets"
+	}
+	return ""
+}
+
+func chainNamesPort(chain *firewall.Chain, port uint16, seen map[*firewall.Chain]bool) bool {
+	if chain == nil || seen[chain] {
+		return false
+	}
+	seen[chain] = true
+	for _, rule := range chain.Rules {
+		if namesPort(rule.Steps, port) {
+			return true
+		}
+		for _, to := range rule.JumpTargets() {
+			if chainNamesPort(to, port, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w writer) intentional(declared []Reach) {
+	for _, kind := range []Declaration{NamesPort, NamesSources} {
+		for _, r := range declared {
+			if r.Declared == kind {
+				w.whyMeant(r)
+			}
+		}
+	}
+	w.conditions(declared)
+}
+
+func (w writer) whyMeant(r Reach) {
+	by := r.DeclaredBy
+	if r.Declared == NamesPort {
+		w.add("rule_names_port", "%s names the port: %s", ruleName(by), by.Text())
+		return
+	}
+	w.add("rule_names_sources", "%s names the sources, not the port, which says less: %s", ruleName(by), by.Text())
+}
+
+func (w writer) undecided(open []Reach) {
+	for _, r := range open {
+		for _, c := range r.Conditions {
+			w.add("undecided", "%s", c.Text)
+		}
+		if len(r.Conditions) == 0 && r.DecidedBy.Text != "" {
+			w.add("undecided", "%s", r.DecidedBy.Text)
+		}
+	}
+	if len(w.e.Reasons) == 0 {
+		w.add("undecided", "the rules leave it open, without a reason that can be named")
+	}
+	if len(w.in.Unread) > 0 {
+		w.remedy("read everything: sudo netglance firewall")
+	}
+}
+
+func (w writer) filtered(blocked []Reach) {
+	for _, byRule := range []bool{true, false} {
+		for _, r := range blocked {
+			if kernelDrops(r.Part) != byRule {
+				w.whyBlocked(r)
+			}
+		}
+		if len(w.e.Reasons) > 0 {
+			return
+		}
+	}
+}
+
+func (w writer) whyBlocked(r Reach) {
+	d := r.DecidedBy
+	switch {
+	case d.Rule != nil && r.Fate == firewall.Rejected:
+		w.add("rule_reject", "%s rejects it: %s", ruleName(d.Rule), d.Rule.Text())
+	case d.Rule != nil:
+		w.add("rule_drop", "%s drops it: %s", ruleName(d.Rule), d.Rule.Text())
+	case d.Chain != nil:
+		w.add("policy_drop", "%s has policy drop", chainName(d.Chain))
+	default:
+		w.add("kernel_drop", "%s", d.Text)
+	}
+}
+
+func (w writer) local() {
+	switch {
+	case loopbackOnly(w.e.Addresses):
+		var names []string
+		for _, a := range w.e.Addresses {
+			names = append(names, a.String())
+		}
+		w.add("bound_to_loopback", "bound to %s", strings.Join(names, " and "))
+	case len(w.e.Devices) > 0:
+		w.add("bound_to_device", "bound to %s, where nothing from outside arrives", strings.Join(w.e.Devices, " and "))
+	default:
+		w.add("no_way_in", "no interface that is up leads to its address")
+	}
+}
+
+// conditions says what else an answer depends on.
+func (w writer) conditions(reach []Reach) {
+	for _, r := range reach {
+		for _, c := range r.Conditions {
+			switch {
+			case atTimes(c.Kind):
+				w.add("at_times", "gets through at some times, not at others: %s", c.Text)
+			case c.Kind == firewall.Sender:
+				w.add("sender_chooses", "gets through where the sender chooses to fit: %s", c.Text)
+			default:
+				w.add("condition", "can't be settled by reading: %s", c.Text)
+			}
+		}
+	}
+}
+
+// about adds what a reader should know whatever the label.
+func (w writer) about() {
+	if w.e.ProbableClient {
+		w.add("probable_client", "probably a client's socket: unconnected, on a port that the kernel chose")
+	}
+	if w.e.OwnerGap != "" {
+		w.add("owner_unknown", "%s", w.e.OwnerGap)
+	}
+}
+
+// families names the only family of the reach; empty if there are both, or none.
+func families(reach []Reach) string {
+	four := slices.ContainsFunc(reach, func(r Reach) bool { return r.Family == 4 })
+	six := slices.ContainsFunc(reach, func(r Reach) bool { return r.Family == 6 })
+	switch {
+	case four == six:
+		return ""
+	case six:
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
+// chainName is a chain as people write it: "inet filter input".
+func chainName(c *firewall.Chain) string {
+	if c.Table == nil {
+		return c.Name
+	}
+	return fmt.Sprintf("%s %s %s", c.Table.Family, c.Table.Name, c.Name)
+}
+
+func ruleName(r *firewall.Rule) string {
+	if r.Chain == nil {
+		return fmt.Sprintf("rule %d", r.Number)
+	}
+	return fmt.Sprintf("%s rule %d", chainName(r.Chain), r.Number)
+}

@@ -1,0 +1,207 @@
+package correlate
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+func (w writer) remedy(text string) {
+	if !slices.Contains(w.e.Remedy, text) {
+		w.e.Remedy = append(w.e.Remedy, text)
+	}
+}
+
+// remedies says how to close the reach, and how to say that it is meant.
+func (w writer) remedies(undeclared []Reach) {
+	var commands []string
+	for _, r := range undeclared {
+		c := w.closing(r, undeclared)
+		if len(c) == 0 {
+			w.remedy("drop it by a rule before: " + decisionName(r.DecidedBy))
+		}
+		commands = append(commands, c...)
+	}
+	for _, c := range commands {
+		w.remedy(c)
+	}
+	if len(w.e.Owners) > 0 && !loopbackOnly(w.e.Addresses) {
+		w.remedy(fmt.Sprintf("or, if only this host needs it, bind %s to 127.0.0.1 and ::1", w.e.Owners[0].Name))
+	}
+	if len(commands) > 0 {
+		last := commands[len(commands)-1]
+		if accept, ok := strings.CutSuffix(last, " drop"); ok {
+			w.remedy("or, if it is meant to be open, say so: " + accept + " accept")
+		} else if accept, ok := strings.CutSuffix(last, " -j DROP"); ok {
+			w.remedy("or, if it is meant to be open, say so: " + accept + " -j ACCEPT")
+		}
+	}
+}
+
+func decisionName(d firewall.Decision) string {
+	if d.Rule != nil {
+		return ruleName(d.Rule)
+	}
+	if d.Chain != nil {
+		return "the end of " + chainName(d.Chain)
+	}
+	return "the socket"
+}
+
+// closing are the commands that keep the reach's packets out where the decision
+// fell, in the language of the host's own firewall. Empty where a name can't be
+// written into a shell command without care.
+func (w writer) closing(r Reach, undeclared []Reach) []string {
+	d := r.DecidedBy
+	chain := d.Chain
+	if d.Rule != nil {
+		chain = d.Rule.Chain
+	}
+	if chain == nil || chain.Table == nil || inNATChain(d) {
+		return w.closingWithoutChain(r, undeclared)
+	}
+	if !plain(chain.Name) || !plain(chain.Table.Name) {
+		return nil
+	}
+	ifaces, ok := w.interfaces(undeclared)
+	if !ok {
+		return nil
+	}
+	if chain.Table.Backend == firewall.IptablesNFT || chain.Table.Backend == firewall.IptablesLegacy {
+		return []string{iptablesRule(chain, d.Rule, ifaces, w.e, r)}
+	}
+	family := ""
+	if chain.Table.Family == firewall.FamilyInet {
+		family = families(undeclared)
+	}
+	place := fmt.Sprintf("nft add rule %s", chainName(chain))
+	if d.Rule != nil {
+		place = fmt.Sprintf("nft insert rule %s handle %d", chainName(chain), d.Rule.Handle)
+	}
+	return []string{fmt.Sprintf("%s %s drop", place, nftMatch(ifaces, family, w.e, r))}
+}
+
+// closingWithoutChain puts the rule at the top of a filter chain of the hook that
+// the packet ends in, and makes one where the host has none.
+func (w writer) closingWithoutChain(r Reach, undeclared []Reach) []string {
+	ifaces, ok := w.interfaces(undeclared)
+	if !ok {
+		return nil
+	}
+	hook := firewall.Input
+	if r.DeliveredTo != nil && r.DeliveredTo.Interface != "" {
+		hook = firewall.Forward
+	}
+	if chain := filterChain(w.in.Rules, hook, r.Family); chain != nil {
+		if chain.Table.Backend == firewall.IptablesNFT {
+			return []string{iptablesRule(chain, &firewall.Rule{Number: 1}, ifaces, w.e, r)}
+		}
+		family := ""
+		if chain.Table.Family == firewall.FamilyInet {
+			family = families(undeclared)
+		}
+		return []string{fmt.Sprintf("nft insert rule %s %s drop", chainName(chain), nftMatch(ifaces, family, w.e, r))}
+	}
+	name := "inet netglance " + hook.String()
+	return []string{
+		"nft add table inet netglance",
+		fmt.Sprintf("nft add chain %s '{ type filter hook %s priority filter; policy accept; }'", name, hook),
+		fmt.Sprintf("nft add rule %s %s drop", name, nftMatch(ifaces, families(undeclared), w.e, r)),
+	}
+}
+
+// filterChain is the first base chain that filters the family's packets in the
+// hook and can be named in a command; nil if there is none.
+func filterChain(rules *firewall.Ruleset, hook firewall.Hook, family int) *firewall.Chain {
+	if rules == nil {
+		return nil
+	}
+	for _, t := range rules.Tables {
+		serves := t.Family == firewall.FamilyInet || t.Family == firewall.FamilyIPv4 && family == 4 || t.Family == firewall.FamilyIPv6 && family == 6
+		if !serves || t.Dormant || t.Owner != 0 || !plain(t.Name) {
+			continue
+		}
+		for _, c := range t.Chains {
+			if c.Base != nil && c.Base.Hook == hook && c.Base.Type == firewall.FilterChain && plain(c.Name) {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// interfaces are those that the undeclared packets come in by; none if that is
+// every way to the port. ok is false where a name can't be written.
+func (w writer) interfaces(undeclared []Reach) (names []string, ok bool) {
+	seen := map[string]bool{}
+	for _, r := range w.e.Reach {
+		seen[r.Interface] = seen[r.Interface] || false
+	}
+	for _, r := range undeclared {
+		seen[r.Interface] = true
+	}
+	all := true
+	for name, hit := range seen {
+		if hit {
+			names = append(names, name)
+		}
+		all = all && hit
+	}
+	if all {
+		return nil, true
+	}
+	slices.Sort(names)
+	return names, !slices.ContainsFunc(names, func(n string) bool { return !plain(n) })
+}
+
+// nftMatch names the packets as nft does. After a translation the filter sees the
+// new port, so the match is on the one that the packet was sent to.
+func nftMatch(ifaces []string, family string, e *Exposure, r Reach) string {
+	var words []string
+	switch len(ifaces) {
+	case 0:
+	case 1:
+		words = append(words, "iifname "+ifaces[0])
+	default:
+		words = append(words, "iifname '{ "+strings.Join(ifaces, ", ")+" }'")
+	}
+	switch family {
+	case "IPv4":
+		words = append(words, "meta nfproto ipv4")
+	case "IPv6":
+		words = append(words, "meta nfproto ipv6")
+	}
+	if r.DeliveredTo != nil {
+		return strings.Join(append(words, fmt.Sprintf("meta l4proto %s ct original proto-dst %d", e.Protocol, e.Port)), " ")
+	}
+	return strings.Join(append(words, fmt.Sprintf("%s dport %d", e.Protocol, e.Port)), " ")
+}
+
+func iptablesRule(chain *firewall.Chain, before *firewall.Rule, ifaces []string, e *Exposure, r Reach) string {
+	tool := "iptables"
+	if chain.Table.Family == firewall.FamilyIPv6 {
+		tool = "ip6tables"
+	}
+	words := []string{tool, "-t", chain.Table.Name, "-A", chain.Name}
+	if before != nil {
+		words = []string{tool, "-t", chain.Table.Name, "-I", chain.Name, fmt.Sprint(before.Number)}
+	}
+	if len(ifaces) == 1 {
+		words = append(words, "-i", ifaces[0])
+	}
+	words = append(words, "-p", e.Protocol)
+	if r.DeliveredTo != nil {
+		words = append(words, "-m", "conntrack", "--ctorigdstport", fmt.Sprint(e.Port))
+	} else {
+		words = append(words, "--dport", fmt.Sprint(e.Port))
+	}
+	return strings.Join(append(words, "-j", "DROP"), " ")
+}
+
+// plainName is what both nft and a shell read as one word.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
+
+func plain(name string) bool { return plainName.MatchString(name) }
