@@ -10,7 +10,8 @@ import (
 
 // A Listener is one socket, or one SO_REUSEPORT group, that packets can reach.
 type Listener struct {
-	// Protocol is "tcp", "udp", "udplite", "mptcp" or "raw".
+	// Protocol is "tcp", "udp", "udplite", "mptcp" or "raw". An MPTCP listener takes
+	// plain TCP too (see Transport), and is one row.
 	Protocol string
 	// Family is 4 or 6: the socket's own. See V6Only.
 	Family int
@@ -29,7 +30,17 @@ type Listener struct {
 	// V6Only says that an IPv6 socket takes no IPv4 packets (INET_DIAG_SKV6ONLY).
 	// V6OnlyKnown is false where the kernel didn't say (/proc/net has no such column).
 	V6Only, V6OnlyKnown bool
-	UID                 uint32
+	// DeviceIndex is the index behind Device; 0 for all.
+	DeviceIndex uint32
+	// Mark is the socket's own SO_MARK, which answers carry through the output
+	// hook; 0 if none, and where it was not shown (it needs CAP_NET_ADMIN).
+	Mark uint32
+	// CgroupID is the id of the socket's cgroup v2: the inode of its directory,
+	// which nft's "socket cgroupv2" compares. 0 where the kernel didn't say (before 5.9).
+	CgroupID uint64
+	// UID is the socket's own: of the process that opened it, which may have
+	// changed since.
+	UID uint32
 	// Inodes are the sockets of the group, ascending.
 	Inodes []uint64
 	// Owners are all processes that hold one of the sockets, by pid. Empty with
@@ -39,30 +50,32 @@ type Listener struct {
 	Kernel bool
 	// OwnerGap says why owners are missing or may be incomplete.
 	OwnerGap string
+	// OwnerHint says what helps against OwnerGap; empty where nothing does.
+	OwnerHint string
 }
 
-// DualStack says that an IPv6 socket also serves IPv4 (trap: [::] without v6only).
-func (l Listener) DualStack() bool { return l.Family == 6 && !l.V6Only }
+// DualStack says that an IPv6 socket also serves IPv4: [::] without v6only does,
+// though it stands in the IPv6 table only. Where the kernel didn't say
+// (V6OnlyKnown false), it is taken to serve both.
+func (l Listener) DualStack() bool {
+	return l.Family == 6 && !l.V6Only && l.Address.IsUnspecified()
+}
 
-// Role tells servers from sockets that only look like them.
-type Role uint8
+// ServesIPv4 says that packets of IPv4 can reach the socket, for all that the
+// socket itself knows. An IPv6 socket bound to ::ffff:192.0.2.1 serves IPv4 only.
+func (l Listener) ServesIPv4() bool {
+	return l.Family == 4 || l.Address.Is4In6() || l.DualStack()
+}
 
-// The roles. A UDP socket has no listening state: connected ones are clients;
-// an unconnected one on a port that was chosen for it (Ephemeral) is probably a
-// client's, which can be said but not known.
-const (
-	RoleUnknown Role = iota
-	Server
-	ConnectedClient
-	ProbableClient
-)
+// ServesIPv6 is the same for IPv6.
+func (l Listener) ServesIPv6() bool { return l.Family == 6 && !l.Address.Is4In6() }
 
-func (r Role) String() string {
-	names := [...]string{"unknown", "server", "connected client", "probable client"}
-	if int(r) < len(names) {
-		return names[r]
+// Transport is the protocol in the packets: an MPTCP listener is reached by TCP.
+func (l Listener) Transport() string {
+	if l.Protocol == "mptcp" {
+		return "tcp"
 	}
-	return "unknown"
+	return l.Protocol
 }
 
 // A Process is an owner of a socket. Everything in it that a process can choose
@@ -73,13 +86,21 @@ type Process struct {
 	// Executable is the path; Deleted says that the file is gone or was replaced.
 	Executable string
 	Deleted    bool
-	Command    []string
-	UID        uint32
-	User       string // empty where the number has no name
-	Started    time.Time
-	// Unit is the systemd unit ("ssh.service"); SocketUnit the .socket unit whose
-	// socket pid 1 holds.
-	Unit       string
+	// Replaced says that another file stands where the deleted one stood: an update
+	// that the process has not picked up, or somebody's swap.
+	Replaced bool
+	Command  []string
+	UID      uint32
+	User     string // empty where the number has no name
+	Started  time.Time
+	// Unit is the system's unit ("ssh.service", "session-3.scope", "user@1000.service");
+	// UserUnit the unit of that user's own manager, below user@UID.service; Slice the
+	// innermost slice.
+	Unit     string
+	UserUnit string
+	Slice    string
+	// SocketUnit is the .socket unit whose socket pid 1 holds. It is inferred, from the
+	// addresses in the unit files: nothing in the kernel links a descriptor to a unit.
 	SocketUnit string
 	Container  Container
 }
@@ -89,5 +110,5 @@ type Container struct {
 	ID string // full hex id or name; empty if none
 	// Runtime is "docker", "podman", "containerd", "cri-o", "lxc", "systemd-nspawn", "kubernetes" …
 	Runtime string
-	Pod     string // Kubernetes pod uid
+	Pod     string // Kubernetes pod uid, or the id of podman's pod
 }

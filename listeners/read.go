@@ -1,0 +1,175 @@
+package listeners
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/netglance/netglance/gaps"
+)
+
+// A Host is what Read needs of a live or recorded host. SocketHolders and Netlink
+// are those of the platform's Host.
+type Host interface {
+	// ReadFile's errors satisfy errors.Is with fs.ErrNotExist and fs.ErrPermission.
+	ReadFile(name string) ([]byte, error)
+	ReadDir(name string) ([]string, error)
+	Readlink(name string) (string, error)
+	// Netlink is one request's whole answer, NLMSG_DONE included.
+	Netlink(protocol int, request []byte) ([]byte, error)
+	// SocketHolders has a line "PID FD INODE" for every socket that a visible process
+	// holds, and "PID ! ERRNO" for a process that could not be read, by pid.
+	SocketHolders() ([]byte, error)
+}
+
+var (
+	errNotExist   = fs.ErrNotExist
+	errPermission = fs.ErrPermission
+)
+
+// Read returns every socket of a Linux host that packets can reach, with its
+// owners: TCP and MPTCP listeners, and all UDP, UDP-Lite and raw sockets, connected
+// ones too (see Role, and Serving). Sorted by protocol, port, address and device.
+func Read(host Host) ([]Listener, []gaps.Gap) {
+	seen := observe(host)
+	if doubtful(seen) {
+		// Nobody was seen to hold some socket. That is so where the kernel itself
+		// listens, and where a process ended, started or forked meanwhile: what nobody
+		// holds twice is the kernel's.
+		first := seen
+		seen = observe(host)
+		seen.ownedByKernel = unheldTwice(first, seen)
+	}
+	found := slices.Concat(seen.gaps, nil)
+	names, missing := deviceNames(host, seen.sockets)
+	found = append(found, missing...)
+	chosen, missing := portRangeFor(host, seen.sockets)
+	found = append(found, missing...)
+
+	listeners := group(seen.sockets, names, chosen)
+	processes := readOwners(host, seen.holders)
+	for i := range listeners {
+		assign(&listeners[i], seen, processes)
+	}
+	nameSocketUnits(host, listeners)
+	if gap := seen.holders.gap; gap.Source != "" && len(listeners) > 0 {
+		gap.Reason += ": owners are unknown or may be incomplete"
+		found = append(found, gap)
+	}
+	return listeners, found
+}
+
+// Serving keeps the sockets that take packets from anybody: all but the connected.
+func Serving(all []Listener) []Listener {
+	var serving []Listener
+	for _, l := range all {
+		if l.Role != ConnectedClient {
+			serving = append(serving, l)
+		}
+	}
+	return serving
+}
+
+// An observation is the sockets and their holders at about the same time.
+type observation struct {
+	sockets []socket
+	holders *holders
+	gaps    []gaps.Gap
+	// ownedByKernel are the inodes that no process holds.
+	ownedByKernel map[uint64]bool
+}
+
+func observe(host Host) observation {
+	var text []byte
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		text, failed = host.SocketHolders()
+	}()
+	sockets, found := readSockets(host)
+	<-done
+	return observation{sockets: sockets, gaps: found, holders: readHolders(host, sockets, text, failed)}
+}
+
+// unheld says that no process was seen with the socket; inode 0 is a socket that
+// no descriptor can lead to.
+func (o *observation) unheld(inode uint64) bool {
+	return inode != 0 && len(o.holders.pids[inode]) == 0
+}
+
+func doubtful(o observation) bool {
+	return o.holders.complete() &&
+		slices.ContainsFunc(o.sockets, func(s socket) bool { return o.unheld(s.inode) })
+}
+
+func unheldTwice(first, second observation) map[uint64]bool {
+	before := make(map[uint64]bool)
+	for i := range first.sockets {
+		if inode := first.sockets[i].inode; first.unheld(inode) {
+			before[inode] = true
+		}
+	}
+	twice := make(map[uint64]bool)
+	for i := range second.sockets {
+		if inode := second.sockets[i].inode; before[inode] && second.unheld(inode) && second.holders.complete() {
+			twice[inode] = true
+		}
+	}
+	return twice
+}
+
+// portRangeFor reads the port range only if a socket's role depends on it.
+func portRangeFor(host Host, sockets []socket) (portRange, []gaps.Gap) {
+	depends := func(s socket) bool {
+		return (s.protocol == "udp" || s.protocol == "udplite") && s.state == stateClose && s.binding == portUnknown
+	}
+	if !slices.ContainsFunc(sockets, depends) {
+		return portRange{}, nil
+	}
+	return readPortRange(host)
+}
+
+// assign gives a listener its owners, or the reason why it has none.
+func assign(l *Listener, o observation, processes map[int]*Process) {
+	pids := holdersOf(l.Inodes, o.holders)
+	for _, pid := range pids {
+		p := processes[pid]
+		if p == nil {
+			l.OwnerGap = fmt.Sprintf("process %d, which held it, ended while it was read", pid)
+			continue
+		}
+		l.Owners = append(l.Owners, *p)
+	}
+	unheld, kernel := 0, 0
+	for _, inode := range l.Inodes {
+		switch {
+		case inode == 0 || o.ownedByKernel[inode]:
+			kernel++
+		case o.unheld(inode):
+			unheld++
+		}
+	}
+	switch {
+	case kernel == len(l.Inodes):
+		l.Kernel = true
+	case unheld == 0:
+	case !o.holders.complete():
+		l.OwnerGap, l.OwnerHint = o.holders.gap.Reason, o.holders.gap.Hint
+	default:
+		l.OwnerGap = "no process held it when the descriptors were read: it was being opened, closed or passed on"
+	}
+}
+
+// holdersOf is the processes that hold any of the sockets, ascending.
+func holdersOf(inodes []uint64, h *holders) []int {
+	if len(inodes) == 1 {
+		return h.pids[inodes[0]]
+	}
+	var pids []int
+	for _, inode := range inodes {
+		pids = append(pids, h.pids[inode]...)
+	}
+	slices.Sort(pids)
+	return slices.Compact(pids)
+}

@@ -1,0 +1,232 @@
+package listeners
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/netglance/netglance/gaps"
+)
+
+// A table is one of the kernel's socket tables, and the two ways to it.
+type table struct {
+	protocol string
+	family   uint8
+	number   uint32 // for sock_diag
+	states   uint32 // bits 1<<state
+	file     string // below /proc/thread-self/net; empty if there is none
+	counter  string // its name in /proc/net/protocols
+}
+
+// Only listeners of TCP: the kernel then walks its small table of listeners and
+// leaves the connections alone.
+var tables = []table{
+	{"tcp", 4, protoTCP, 1 << stateListen, "tcp", "TCP"},
+	{"tcp", 6, protoTCP, 1 << stateListen, "tcp6", "TCPv6"},
+	{"mptcp", 4, protoMPTCP, 1 << stateListen, "", "MPTCP"},
+	{"mptcp", 6, protoMPTCP, 1 << stateListen, "", "MPTCPv6"},
+	{"udp", 4, protoUDP, allStates, "udp", "UDP"},
+	{"udp", 6, protoUDP, allStates, "udp6", "UDPv6"},
+	{"udplite", 4, protoUDPLite, allStates, "udplite", "UDP-Lite"},
+	{"udplite", 6, protoUDPLite, allStates, "udplite6", "UDPLITEv6"},
+	{"raw", 4, protoRaw, allStates, "raw", "RAW"},
+	{"raw", 6, protoRaw, allStates, "raw6", "RAWv6"},
+}
+
+// unreadProtocols are transports with ports whose sockets netglance doesn't read.
+var unreadProtocols = map[string]string{"SCTP": "SCTP", "SCTPv6": "SCTP", "DCCP": "DCCP", "DCCPv6": "DCCP"}
+
+func (t table) diagFamily() uint8 {
+	if t.family == 4 {
+		return afInet
+	}
+	return afInet6
+}
+
+// worthAsking says whether the table can have anything. Asking sock_diag for a
+// protocol makes the kernel load its module, so that is not done in vain. MPTCP's
+// counter is kept by newer kernels only; there its absence counts.
+func (t table) worthAsking(counts map[string]int) bool {
+	if len(counts) == 0 {
+		return true
+	}
+	n, known := counts[t.counter]
+	switch t.protocol {
+	case "raw", "udplite":
+		return n > 0
+	case "mptcp":
+		return known
+	}
+	return true
+}
+
+// readSockets reads all tables. Sockets that are an MPTCP listener's TCP side are
+// not repeated.
+func readSockets(host Host) ([]socket, []gaps.Gap) {
+	text, _ := host.ReadFile(procNet + "protocols") // without it everything is asked for
+	counts := parseProtocols(text)
+	found := unreadSockets(counts)
+	var sockets []socket
+	var fallback refusals
+	for _, t := range tables {
+		if !t.worthAsking(counts) {
+			continue
+		}
+		part, err := dumpTable(host, t)
+		if err != nil && len(part) == 0 {
+			var gap []gaps.Gap
+			part, gap = fallback.read(host, t, err)
+			found = append(found, gap...)
+		} else if err != nil {
+			found = append(found, incomplete(t.protocol, "sock_diag", err))
+		}
+		sockets = append(sockets, part...)
+	}
+	return withoutSubflows(sockets), append(found, fallback.gaps()...)
+}
+
+// tornDumps is how often a dump is repeated that was torn.
+const tornDumps = 4
+
+// dumpTable asks sock_diag. What a torn dump gave, the last time, comes with its error.
+func dumpTable(host Host, t table) ([]socket, error) {
+	sockets, err := dump(host, t, t.states, false)
+	if t.protocol == "udp" || t.protocol == "udplite" {
+		markChosenPorts(host, t, sockets)
+	}
+	return sockets, err
+}
+
+func dump(host Host, t table, states uint32, onlyChosen bool) (sockets []socket, err error) {
+	request := diagRequest(t.diagFamily(), t.number, states, onlyChosen)
+	for range tornDumps {
+		var answer []byte
+		if answer, err = host.Netlink(netlinkSockDiag, request); err != nil {
+			return nil, err
+		}
+		sockets, err = parseSockDiag(t.protocol, answer)
+		if !errors.Is(err, errTorn) {
+			break
+		}
+	}
+	return sockets, err
+}
+
+// markChosenPorts asks once more, for the unconnected sockets whose port the
+// kernel chose. A kernel that doesn't answer that leaves the port range to judge.
+func markChosenPorts(host Host, t table, sockets []socket) {
+	unconnected := func(s socket) bool { return s.state == stateClose }
+	if !slices.ContainsFunc(sockets, unconnected) {
+		return
+	}
+	chosen, err := dump(host, t, 1<<stateClose, true)
+	if err != nil {
+		return
+	}
+	cookies := make(map[uint64]bool, len(chosen))
+	for i := range chosen {
+		cookies[chosen[i].cookie] = true
+	}
+	for i := range sockets {
+		sockets[i].binding = portAsked
+		if cookies[sockets[i].cookie] {
+			sockets[i].binding = portChosen
+		}
+	}
+}
+
+// withoutSubflows drops the TCP sockets that belong to an MPTCP listener: the
+// kernel lists each under both, with the same inode (net/mptcp/subflow.c,
+// mptcp_subflow_create_socket).
+func withoutSubflows(sockets []socket) []socket {
+	mptcp := make(map[uint64]bool)
+	for i := range sockets {
+		if sockets[i].protocol == "mptcp" {
+			mptcp[sockets[i].inode] = true
+		}
+	}
+	if len(mptcp) == 0 {
+		return sockets
+	}
+	return slices.DeleteFunc(sockets, func(s socket) bool { return s.protocol == "tcp" && mptcp[s.inode] })
+}
+
+// refusals collects the tables that sock_diag didn't give.
+type refusals struct {
+	tables []string
+	err    error
+}
+
+// read reads the table's file instead.
+func (r *refusals) read(host Host, t table, refused error) ([]socket, []gaps.Gap) {
+	if t.file == "" {
+		return nil, notRead(t, refused)
+	}
+	text, err := host.ReadFile(procNet + t.file)
+	if errors.Is(err, errNotExist) && (t.family == 6 || errors.Is(refused, errNotExist)) {
+		return nil, nil // neither way knows the protocol: the kernel has none of it
+	}
+	if err != nil {
+		return nil, []gaps.Gap{{
+			Source: t.file + " sockets",
+			Reason: "neither sock_diag nor " + procNet + t.file + " could be read",
+			Err:    errors.Join(refused, err),
+		}}
+	}
+	sockets, err := parseProcNet(t.protocol, text)
+	if len(sockets) > 0 {
+		r.tables, r.err = append(r.tables, t.file), refused
+	}
+	if err != nil {
+		return sockets, []gaps.Gap{incomplete(t.protocol, procNet+t.file, err)}
+	}
+	return sockets, nil
+}
+
+// notRead is the gap of a table with no file. Without sock_diag an MPTCP listener
+// still shows, as TCP.
+func notRead(t table, refused error) []gaps.Gap {
+	if errors.Is(refused, errNotExist) {
+		return nil
+	}
+	return []gaps.Gap{{
+		Source: "sock_diag",
+		Reason: fmt.Sprintf("%s sockets over IPv%d could not be asked for: such listeners count as TCP", t.protocol, t.family),
+		Err:    refused,
+	}}
+}
+
+func (r *refusals) gaps() []gaps.Gap {
+	if len(r.tables) == 0 {
+		return nil
+	}
+	return []gaps.Gap{{
+		Source: "sock_diag",
+		Reason: fmt.Sprintf("the kernel refused; read from /proc/net/{%s} instead, which doesn't tell the bound device, nor whether an IPv6 socket takes IPv4",
+			strings.Join(r.tables, ",")),
+		Err: r.err,
+	}}
+}
+
+func incomplete(protocol, source string, err error) gaps.Gap {
+	return gaps.Gap{Source: source, Reason: "some " + protocol + " sockets could not be read", Err: err}
+}
+
+// unreadSockets names the protocols whose sockets exist and are not read.
+func unreadSockets(counts map[string]int) []gaps.Gap {
+	totals := make(map[string]int)
+	for counter, name := range unreadProtocols {
+		totals[name] += max(counts[counter], 0)
+	}
+	var found []gaps.Gap
+	for _, name := range []string{"DCCP", "SCTP"} {
+		if totals[name] > 0 {
+			found = append(found, gaps.Gap{
+				Source: procNet + "protocols",
+				Reason: fmt.Sprintf("%d %s sockets exist, which netglance doesn't read", totals[name], name),
+			})
+		}
+	}
+	return found
+}
