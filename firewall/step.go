@@ -124,6 +124,9 @@ const (
 	DestinationNAT
 	MasqueradeNAT
 	RedirectNAT
+	// HookNAT is xtables' NETMAP: the destination at prerouting and output, the
+	// source at input and postrouting (xt_NETMAP.c).
+	HookNAT
 )
 
 // NAT translates the first packet of a flow. Nil values leave that part as it is.

@@ -186,6 +186,11 @@ type Socket struct {
 	Level uint32
 }
 
+// BridgePort is the name, 16 bytes padded with zeros, of the bridge port that a
+// packet came in by, or with Out, goes out by. Only packets that br_netfilter
+// hands to iptables have one; for others it can't be loaded (xt_physdev.c).
+type BridgePort struct{ Out bool }
+
 // ExtHdrOp tells which list of headers or options an ExtHdr looks through,
 // numbered like enum nft_exthdr_op.
 type ExtHdrOp uint32
@@ -284,6 +289,7 @@ func (CT) value()            {}
 func (FIB) value()           {}
 func (RT) value()            {}
 func (Socket) value()        {}
+func (BridgePort) value()    {}
 func (ExtHdr) value()        {}
 func (Bitwise) value()       {}
 func (ByteOrder) value()     {}
