@@ -1,0 +1,317 @@
+package nftgen
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// Options narrow what a ruleset may contain.
+type Options struct {
+	// Interfaces are the links that rules name and ingress chains hook into. The
+	// first is the one towards the world.
+	Interfaces []string
+	// Own4 and Own6 are own addresses of the host, for rules to name and translate to.
+	Own4, Own6 []string
+	// Behind4 and Behind6 are addresses that the host forwards to.
+	Behind4, Behind6 []string
+}
+
+// Generate writes the ruleset of a seed. Its matches are all of a kind that a
+// packet's headers, its links and the host's addresses and routes decide.
+func Generate(seed uint64, options Options) Script {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6e6674)), options: options}
+	var s Script
+	for i := range 1 + g.weighted(3, 4, 2) {
+		s.Tables = append(s.Tables, g.table(fmt.Sprintf("t%d", i)))
+	}
+	return s
+}
+
+type generator struct {
+	*rand.Rand
+	options Options
+}
+
+// weighted is an index, each as likely as its weight.
+func (g *generator) weighted(weights ...int) int {
+	total := 0
+	for _, w := range weights {
+		total += w
+	}
+	n := g.IntN(total)
+	for i, w := range weights {
+		if n < w {
+			return i
+		}
+		n -= w
+	}
+	return 0
+}
+
+func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
+
+func (g *generator) pick(list ...string) string { return list[g.IntN(len(list))] }
+
+// A place is where a rule stands: what its matches may look at.
+type place struct {
+	family, hook, kind string
+	// transport is the protocol that an earlier match of the rule settled: "tcp",
+	// "udp", "th" for either of them, "other"; empty if none did.
+	transport string
+	table     *Table
+	// jumps are the chains that a rule here may go to.
+	jumps []string
+}
+
+func (g *generator) table(name string) Table {
+	family := []string{"inet", "ip", "ip6", "netdev"}[g.weighted(10, 4, 4, 1)]
+	t := Table{Family: family, Name: name, Dormant: g.chance(2)}
+	t.Sets = g.sets(family)
+	bases := 1 + g.weighted(3, 4, 2, 1)
+	for i := range bases {
+		g.baseChain(&t, i)
+	}
+	return t
+}
+
+// baseChain adds a base chain and the chains that it calls.
+func (g *generator) baseChain(t *Table, number int) {
+	at := place{family: t.Family, table: t}
+	var base string
+	base, at.hook, at.kind = g.hook(t.Family)
+	called := g.weighted(4, 3, 2, 1)
+	for i := called - 1; i >= 0; i-- {
+		name := fmt.Sprintf("c%d_%d", number, i)
+		t.Chains = append(t.Chains, Chain{Name: name, Rules: g.rules(at, 1+g.IntN(4))})
+		at.jumps = append(at.jumps, name)
+	}
+	t.Chains = append(t.Chains, Chain{Name: fmt.Sprintf("b%d", number), Base: base, Rules: g.rules(at, 1+g.IntN(6))})
+}
+
+// hook chooses a base chain's place.
+func (g *generator) hook(family string) (base, hook, kind string) {
+	policy := "accept"
+	if family == "netdev" {
+		device := g.pick(g.options.Interfaces...)
+		hook = []string{"ingress", "egress"}[g.weighted(3, 1)]
+		if g.chance(10) {
+			policy = "drop"
+		}
+		return fmt.Sprintf("type filter hook %s device %q priority %d; policy %s;", hook, device, g.IntN(20)-10, policy), hook, "filter"
+	}
+	hooks := []string{"prerouting", "input", "forward", "output", "postrouting", "ingress"}
+	weights := []int{6, 12, 4, 3, 2, 0}
+	if family == "inet" {
+		weights[5] = 1
+	}
+	hook = hooks[g.weighted(weights...)]
+	if hook == "ingress" {
+		return fmt.Sprintf("type filter hook ingress device %q priority %d; policy accept;", g.pick(g.options.Interfaces...), g.IntN(20)-10), hook, "filter"
+	}
+	kind = "filter"
+	switch hook {
+	case "prerouting", "postrouting":
+		if g.chance(45) {
+			kind = "nat"
+		}
+	case "output":
+		kind = []string{"filter", "nat", "route"}[g.weighted(6, 1, 2)]
+	case "input":
+		kind = []string{"filter", "nat"}[g.weighted(30, 1)]
+	}
+	if kind != "nat" && g.chance(map[string]int{"input": 35, "forward": 25, "prerouting": 8, "output": 6, "postrouting": 5}[hook]) {
+		policy = "drop"
+	}
+	return fmt.Sprintf("type %s hook %s priority %d; policy %s;", kind, hook, g.priority(hook, kind), policy), hook, kind
+}
+
+func (g *generator) priority(hook, kind string) int {
+	if kind == "nat" {
+		around := map[string]int{"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}[hook]
+		return around + g.IntN(3) - 1
+	}
+	priorities := []int{-350, -300, -250, -200, -150, -100, -50, 0, 0, 0, 1, 50, 100, 150, 300}
+	return priorities[g.IntN(len(priorities))]
+}
+
+func (g *generator) rules(at place, count int) []Rule {
+	rules := make([]Rule, count)
+	for i := range rules {
+		rules[i] = g.rule(at)
+	}
+	return rules
+}
+
+func (g *generator) rule(at place) Rule {
+	var rule Rule
+	if at.kind == "nat" && g.chance(75) {
+		return g.natRule(at)
+	}
+	matches := g.weighted(1, 10, 8, 3)
+	for range matches {
+		rule = append(rule, g.match(&at))
+	}
+	if g.chance(20) {
+		rule = append(rule, g.change(&at))
+	}
+	if g.chance(15) {
+		rule = append(rule, "counter")
+	}
+	if g.chance(15) {
+		return append(rule, g.verdictMap(&at))
+	}
+	return append(rule, g.verdict(at, matches == 0))
+}
+
+// verdict is how a rule ends. A rule that matches everything seldom decides, lest
+// nothing after it matter.
+func (g *generator) verdict(at place, everything bool) string {
+	if everything && g.chance(70) || g.chance(8) {
+		return g.pick("counter", "continue", "meta nftrace set 0", "comment \"noted\"")
+	}
+	if len(at.jumps) > 0 && g.chance(35) {
+		return g.pick("jump ", "jump ", "goto ") + g.pick(at.jumps...)
+	}
+	drops := 8
+	if at.hook == "output" || at.hook == "postrouting" || at.hook == "egress" {
+		drops = 3
+	}
+	switch g.weighted(10, drops, 2, 3) {
+	case 0:
+		return "accept"
+	case 1:
+		return "drop"
+	case 2:
+		return "return"
+	}
+	return g.reject(at)
+}
+
+func (g *generator) reject(at place) string {
+	if at.hook == "postrouting" || at.kind == "nat" || at.hook == "egress" || at.kind == "route" {
+		return "drop"
+	}
+	// A reset only answers TCP, a match nft asks for: elsewhere the rule gets it.
+	switch {
+	case g.chance(25) && at.hook != "ingress" && (at.transport == "" || at.transport == "tcp"):
+		return "meta l4proto tcp reject with tcp reset"
+	case at.family == "ip":
+		return "reject with icmp type " + g.pick("port-unreachable", "host-unreachable", "admin-prohibited", "net-prohibited")
+	case at.family == "ip6":
+		return "reject with icmpv6 type " + g.pick("port-unreachable", "no-route", "admin-prohibited", "addr-unreachable")
+	case at.hook == "ingress":
+		return "drop"
+	}
+	return g.pick("reject", "reject with icmpx type "+g.pick("port-unreachable", "no-route", "host-unreachable", "admin-prohibited"))
+}
+
+// natRule translates.
+func (g *generator) natRule(at place) Rule {
+	v4 := at.family == "ip" || at.family == "inet" && g.chance(60)
+	rule := Rule{}
+	if at.family == "inet" {
+		// The family that the address is of has to be said.
+		rule = append(rule, "meta nfproto "+map[bool]string{true: "ipv4", false: "ipv6"}[v4])
+		at.family = map[bool]string{true: "ip", false: "ip6"}[v4]
+	}
+	transport := g.pick("tcp", "tcp", "udp")
+	at.transport = transport
+	rule = append(rule, transport+" dport "+g.portMatch())
+	if g.chance(40) {
+		rule = append(rule, g.match(&at))
+	}
+	return append(rule, g.translation(at, v4, transport))
+}
+
+func (g *generator) translation(at place, v4 bool, transport string) string {
+	family := map[bool]string{true: "ip", false: "ip6"}[v4]
+	if at.table.Family != "inet" {
+		family = ""
+	}
+	if at.hook == "postrouting" || at.hook == "input" {
+		own := g.address(g.options.Own4, g.options.Own6, v4)
+		if at.hook == "postrouting" && g.chance(50) {
+			return "masquerade"
+		}
+		return join("snat", family, "to", own)
+	}
+	if at.hook == "output" {
+		return g.pick("accept", "counter")
+	}
+	switch g.weighted(6, 6, 3, 2) {
+	case 0:
+		return "redirect to :" + g.port()
+	case 1:
+		return join("dnat", family, "to", withPort(g.address(g.options.Behind4, g.options.Behind6, v4), v4, g.port()))
+	case 2:
+		return join("dnat", family, "to", g.address(g.options.Own4, g.options.Own6, v4))
+	}
+	return join("dnat", family, "to", withPort(g.address(g.options.Own4, g.options.Own6, v4), v4,
+		transport+" dport map { "+g.port()+" : "+g.port()+" }"))
+}
+
+func (g *generator) address(v4, v6 []string, is4 bool) string {
+	if is4 {
+		return g.pick(v4...)
+	}
+	return g.pick(v6...)
+}
+
+func withPort(address string, v4 bool, port string) string {
+	if strings.Contains(port, "map") {
+		return address + " : " + port
+	}
+	if v4 {
+		return address + ":" + port
+	}
+	return "[" + address + "]:" + port
+}
+
+func join(words ...string) string {
+	var s []string
+	for _, word := range words {
+		if word != "" {
+			s = append(s, word)
+		}
+	}
+	return strings.Join(s, " ")
+}
+
+// change is a statement that later rules may look at.
+func (g *generator) change(at *place) string {
+	if at.hook == "ingress" || at.hook == "egress" {
+		return "meta mark set " + g.mark()
+	}
+	switch g.weighted(6, 4, 3, 2, 2, 2, 1, 1) {
+	case 0:
+		return "meta mark set " + g.mark()
+	case 1:
+		return "ct mark set " + g.mark()
+	case 2:
+		return g.pick("ct mark set meta mark", "meta mark set ct mark")
+	case 3:
+		return "meta mark set meta mark " + g.pick("|", "&", "^") + " " + g.mark()
+	case 4:
+		return "meta mark set meta mark " + g.pick("<<", ">>") + " " + g.pick("1", "4", "9")
+	case 5:
+		transport, ok := g.transport(at)
+		if !ok {
+			return "meta mark set " + g.mark()
+		}
+		elements := g.distinct(g.portOrSpan, disjointPorts, 2)
+		for i := range elements {
+			elements[i] += " : " + g.mark()
+		}
+		return "meta mark set " + transport + " dport map " + anonymous(elements)
+	case 6:
+		return "ct mark set ct mark " + g.pick("|", "^", "<<") + " " + g.pick("1", "2", "3")
+	}
+	if at.hook != "prerouting" && at.hook != "output" {
+		return "meta mark set " + g.mark()
+	}
+	if at.hook == "prerouting" && g.chance(30) {
+		return "meta pkttype set " + g.pick("host", "broadcast")
+	}
+	return "notrack"
+}
