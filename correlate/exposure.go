@@ -59,6 +59,8 @@ type Exposure struct {
 	Owners  []listeners.Process
 	// OwnerGap says why owners are missing or may be incomplete.
 	OwnerGap string
+	// OwnerHint says what helps against OwnerGap.
+	OwnerHint string
 	// Kernel says that the kernel itself listens.
 	Kernel bool
 	// ProbableClient says that the sockets are probably a client's.

@@ -144,3 +144,6 @@ func onlyPerhaps(declared []Reach) bool {
 func loopbackOnly(addresses []netip.Addr) bool {
 	return !slices.ContainsFunc(addresses, func(a netip.Addr) bool { return !a.Unmap().IsLoopback() })
 }
+
+// Reaches says that the part's sources surely get through, if only at some times.
+func Reaches(p firewall.Part) bool { return reaches(p) == surely }

@@ -36,7 +36,7 @@ func rows(all []listeners.Listener) []*row {
 		r.Addresses = append(r.Addresses, l.Address)
 		r.ProbableClient = r.ProbableClient && l.Role == listeners.ProbableClient
 		if r.OwnerGap == "" {
-			r.OwnerGap = l.OwnerGap
+			r.OwnerGap, r.OwnerHint = l.OwnerGap, l.OwnerHint
 		}
 	}
 	for _, r := range out {

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/netglance/netglance/correlate"
+)
+
+var labelColors = map[correlate.Label]string{
+	correlate.Exposed: red, correlate.Unknown: yellow, correlate.Intentional: green, correlate.Filtered: cyan, correlate.Local: dim,
+}
+
+// FirewallText writes the first screen: worst first, a line a port, then what to do next.
+func FirewallText(w io.Writer, h Host, ports []correlate.Exposure, s Style) error {
+	for _, e := range ports {
+		h = withOwnerGaps(h, missingOwners(e), e.OwnerHint)
+	}
+	ports = worstFirst(ports)
+	if !s.Quiet {
+		if _, err := fmt.Fprintf(w, "%s\n\n", h.header()); err != nil {
+			return err
+		}
+	}
+	if err := portTable(ports, s).write(w, s); err != nil {
+		return err
+	}
+	if s.Quiet {
+		return nil
+	}
+	_, err := io.WriteString(w, details(ports, s)+"\n"+summary(h, ports, s)+advice(ports, s))
+	return err
+}
+
+func worstFirst(ports []correlate.Exposure) []correlate.Exposure {
+	out := slices.Clone(ports)
+	slices.SortStableFunc(out, func(a, b correlate.Exposure) int {
+		return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	return out
+}
+
+func portTable(ports []correlate.Exposure, s Style) *table {
+	t := &table{}
+	header := plainCells("LABEL", "PORT", "SERVICE", "OWNER", "REACHABLE FROM", "WHY")
+	for i := range header {
+		header[i].color = bold
+	}
+	t.add(header...)
+	for _, e := range ports {
+		t.add(cell{e.Label.String(), labelColors[e.Label]}, cell{text: portName(e)}, cell{text: cmp.Or(e.Service, "–")},
+			cell{text: owner(e)}, cell{text: reachableFrom(e)}, cell{text: why(e)})
+	}
+	return t
+}
+
+func portName(e correlate.Exposure) string { return fmt.Sprintf("%d/%s", e.Port, e.Protocol) }
+
+func owner(e correlate.Exposure) string {
+	if e.Kernel {
+		return "kernel"
+	}
+	text := processNames(e.Owners, e.OwnerGap)
+	at := places(e.Owners)
+	switch {
+	case at == "":
+		return text
+	case strings.HasPrefix(at, "container "):
+		return text + " in " + at
+	}
+	return text + " (" + at + ")"
+}
+
+// addenda are the reasons that a reader must not miss, whatever comes first.
+var addenda = []string{"loopback_reached", "at_times", "sender_chooses", "condition", "probable_client"}
+
+// why is the first reason, with what must not be missed.
+func why(e correlate.Exposure) string {
+	if len(e.Reasons) == 0 {
+		return ""
+	}
+	words := []string{Clean(e.Reasons[0].Text)}
+	more := 0
+	for _, r := range e.Reasons[1:] {
+		if slices.Contains(addenda, r.Code) {
+			words = append(words, Clean(r.Text))
+		} else {
+			more++
+		}
+	}
+	text := strings.Join(words, "; ")
+	if more > 0 {
+		text += fmt.Sprintf(" (+%d more)", more)
+	}
+	return text
+}
+
+// details are all reasons and remedies, for -v.
+func details(ports []correlate.Exposure, s Style) string {
+	if !s.Verbose {
+		return ""
+	}
+	var b strings.Builder
+	for _, e := range ports {
+		fmt.Fprintf(&b, "\n%s %s\n", s.paint(cell{e.Label.String(), labelColors[e.Label]}), s.paint(cell{portName(e), bold}))
+		for _, r := range e.Reasons {
+			fmt.Fprintf(&b, "  why: %s\n", Clean(r.Text))
+		}
+		for _, r := range e.Remedy {
+			fmt.Fprintf(&b, "  do:  %s\n", Clean(r))
+		}
+		for _, r := range e.Reach {
+			fmt.Fprintf(&b, "  %s %s to %s: %s from %s%s\n", Clean(r.Interface), familyName(r.Family), joinAddresses(r.Destinations), r.Fate,
+				sourceText(r.Sources, 4), decidedText(r))
+		}
+	}
+	return b.String()
+}
+
+func decidedText(r correlate.Reach) string {
+	d := decision(r.DecidedBy)
+	if d == nil {
+		return ""
+	}
+	return " (" + decisionText(d) + ")"
+}
+
+func summary(h Host, ports []correlate.Exposure, s Style) string {
+	count := map[correlate.Label]int{}
+	for _, e := range ports {
+		count[e.Label]++
+	}
+	var words []string
+	for _, l := range correlate.Labels {
+		if count[l] > 0 {
+			words = append(words, s.paint(cell{fmt.Sprintf("%d %s", count[l], l), labelColors[l]}))
+		}
+	}
+	text := "No port is open."
+	if len(words) > 0 {
+		text = strings.Join(words, ", ") + "."
+	}
+	if len(h.Gaps) == 0 {
+		return text + "  Nothing was left unread.\n"
+	}
+	return text + "\n" + gapLines(h, s)
+}
+
+// advice names the commands to try next, on the worst port.
+func advice(ports []correlate.Exposure, s Style) string {
+	if len(ports) == 0 {
+		return ""
+	}
+	next := "Why:  netglance firewall explain " + portName(ports[0])
+	if !s.Verbose && len(ports[0].Remedy) > 0 {
+		next += "       What to do:  netglance firewall -v"
+	}
+	return next + "\n"
+}

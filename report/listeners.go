@@ -1,0 +1,199 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/netglance/netglance/listeners"
+)
+
+type listenersJSON struct {
+	document
+	Listeners []listenerJSON `json:"listeners"`
+}
+
+type listenerJSON struct {
+	Protocol string     `json:"protocol"`
+	Family   string     `json:"family"`
+	State    string     `json:"state"`
+	Role     string     `json:"role"`
+	Address  netip.Addr `json:"address"`
+	Port     uint16     `json:"port"`
+	Remote   string     `json:"remote,omitempty"`
+	Device   string     `json:"device"`
+	// V6Only is null where the kernel didn't say, and absent for IPv4.
+	V6Only   *optionalBool `json:"v6only,omitempty"`
+	UID      uint32        `json:"uid"`
+	Inodes   []uint64      `json:"inodes"`
+	Owners   []ownerJSON   `json:"owners"`
+	Kernel   bool          `json:"kernel"`
+	OwnerGap string        `json:"owner_gap,omitempty"`
+}
+
+// An optionalBool is null where it isn't known.
+type optionalBool struct{ value, known bool }
+
+func (o *optionalBool) MarshalJSON() ([]byte, error) {
+	if !o.known {
+		return []byte("null"), nil
+	}
+	return strconv.AppendBool(nil, o.value), nil
+}
+
+// ListenersJSON writes the answer of "netglance listeners" (schema/listeners.json).
+func ListenersJSON(w io.Writer, h Host, all []listeners.Listener) error {
+	out := listenersJSON{Listeners: make([]listenerJSON, 0, len(all))}
+	for _, l := range all {
+		j := listenerJSON{
+			Protocol: l.Protocol, Family: familyName(l.Family), State: l.State, Role: l.Role.String(), Address: l.Address, Port: l.Port,
+			Device: Clean(l.Device), UID: l.UID, Inodes: l.Inodes, Owners: owners(l.Owners, l.OwnerGap), Kernel: l.Kernel, OwnerGap: Clean(l.OwnerGap),
+		}
+		if l.Family == 6 {
+			j.V6Only = &optionalBool{l.V6Only, l.V6OnlyKnown}
+			if !l.V6OnlyKnown {
+				h = withOwnerGaps(h, "the kernel didn't say whether IPv6 sockets take IPv4 packets too", "run it as root, so that sock_diag answers")
+			}
+		}
+		if l.Remote.IsValid() {
+			j.Remote = l.Remote.String()
+		}
+		if j.Inodes == nil {
+			j.Inodes = []uint64{}
+		}
+		if j.Owners == nil {
+			h = withOwnerGaps(h, l.OwnerGap, l.OwnerHint)
+		}
+		out.Listeners = append(out.Listeners, j)
+	}
+	out.document = newDocument(h)
+	return writeJSON(w, out)
+}
+
+// ListenersText writes a table with ss's columns.
+func ListenersText(w io.Writer, all []listeners.Listener, s Style) error {
+	var t table
+	header := plainCells("NETID", "STATE", "LOCAL ADDRESS:PORT", "PROCESS", "USER", "UNIT")
+	for i := range header {
+		header[i].color = bold
+	}
+	t.add(header...)
+	for _, l := range all {
+		t.add(plainCells(l.Protocol, stateWord(l), localAddress(l), processes(l), users(l), places(l.Owners))...)
+	}
+	return t.write(w, s)
+}
+
+// stateWord is ss's word, or for a UDP socket what it probably is.
+func stateWord(l listeners.Listener) string {
+	switch l.Role {
+	case listeners.ConnectedClient:
+		return "ESTAB"
+	case listeners.ProbableClient:
+		return "UNCONN (client?)"
+	}
+	switch l.State {
+	case "unconnected":
+		return "UNCONN"
+	case "established":
+		return "ESTAB"
+	}
+	return strings.ToUpper(l.State)
+}
+
+// localAddress marks the scope of what ss leaves open: [::] that serves IPv4 too
+// prints as "*", like ss does.
+func localAddress(l listeners.Listener) string {
+	host := l.Address.String()
+	switch {
+	case l.DualStack():
+		host = "*"
+	case l.Address.Is6():
+		host = "[" + host + "]"
+	}
+	if l.Device != "" {
+		host += "%" + Clean(l.Device)
+	}
+	local := host + ":" + strconv.Itoa(int(l.Port))
+	if l.Remote.IsValid() {
+		local += " → " + net.JoinHostPort(l.Remote.Addr().String(), strconv.Itoa(int(l.Remote.Port())))
+	}
+	return local
+}
+
+func processes(l listeners.Listener) string {
+	if l.Kernel {
+		return "kernel"
+	}
+	return processNames(l.Owners, l.OwnerGap)
+}
+
+// processNames is "nginx 812 +3": a name, the first pid with it, and how many more there are.
+func processNames(all []listeners.Process, gap string) string {
+	if len(all) == 0 {
+		if gap == "" {
+			return "–"
+		}
+		return "unknown"
+	}
+	var words []string
+	count := map[string]int{}
+	for _, p := range all {
+		count[p.Name]++
+	}
+	for _, p := range all {
+		n := count[p.Name]
+		if n == 0 {
+			continue
+		}
+		count[p.Name] = 0
+		word := fmt.Sprintf("%s %d", Clean(cmp.Or(p.Name, "?")), p.PID)
+		if n > 1 {
+			word += fmt.Sprintf(" +%d", n-1)
+		}
+		if p.Replaced {
+			word += " (binary replaced)"
+		} else if p.Deleted {
+			word += " (binary deleted)"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}
+
+func users(l listeners.Listener) string {
+	if len(l.Owners) == 0 {
+		return "uid " + strconv.Itoa(int(l.UID))
+	}
+	return distinct(l.Owners, func(p listeners.Process) string {
+		return cmp.Or(Clean(p.User), "uid "+strconv.Itoa(int(p.UID)))
+	})
+}
+
+// places are the units and containers of the owners.
+func places(all []listeners.Process) string {
+	return distinct(all, place)
+}
+
+func place(p listeners.Process) string {
+	if p.Container.Runtime != "" || p.Container.ID != "" {
+		return "container " + Clean(p.Container.ID[:min(len(p.Container.ID), 12)])
+	}
+	return Clean(cmp.Or(p.SocketUnit, p.UserUnit, p.Unit))
+}
+
+func distinct(all []listeners.Process, of func(listeners.Process) string) string {
+	var words []string
+	seen := map[string]bool{"": true}
+	for _, p := range all {
+		if word := of(p); !seen[word] {
+			seen[word] = true
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,204 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+// hooks are in the order in which a packet for this host, and its answer, meet them.
+var hooks = []firewall.Hook{firewall.Ingress, firewall.Prerouting, firewall.Input, firewall.Forward, firewall.Output, firewall.Postrouting, firewall.Egress}
+
+type rulesJSON struct {
+	document
+	Chains []chainJSON `json:"chains"`
+}
+
+// A chainJSON is a base chain, or one that another chain calls, after the first that does.
+type chainJSON struct {
+	Backend  string     `json:"backend"`
+	Family   string     `json:"family"`
+	Table    string     `json:"table"`
+	Chain    string     `json:"chain"`
+	Dormant  bool       `json:"dormant"`
+	Base     *baseJSON  `json:"base,omitempty"`
+	CalledBy []string   `json:"called_by"`
+	Rules    []ruleJSON `json:"rules"`
+}
+
+type baseJSON struct {
+	Hook     string   `json:"hook"`
+	Type     string   `json:"type"`
+	Priority int32    `json:"priority"`
+	Policy   string   `json:"policy"`
+	Devices  []string `json:"devices,omitempty"`
+}
+
+type ruleJSON struct {
+	Number  int      `json:"number"`
+	Handle  uint64   `json:"handle"`
+	Text    string   `json:"text"`
+	Comment string   `json:"comment,omitempty"`
+	Calls   []string `json:"calls,omitempty"`
+}
+
+// inOrder calls f for every chain in the order in which packets meet them: base
+// chains by hook and priority, each followed by those that it calls first.
+// Chains that nothing calls come last.
+func inOrder(rules *firewall.Ruleset, f func(*firewall.Chain)) {
+	seen := map[*firewall.Chain]bool{}
+	var visit func(*firewall.Chain)
+	visit = func(c *firewall.Chain) {
+		if seen[c] {
+			return
+		}
+		seen[c] = true
+		f(c)
+		for _, r := range c.Rules {
+			for _, to := range r.JumpTargets() {
+				visit(to)
+			}
+		}
+	}
+	for _, h := range hooks {
+		for _, c := range rules.BaseChains(h) {
+			visit(c)
+		}
+	}
+	for _, t := range rules.Tables {
+		for _, c := range t.Chains {
+			visit(c)
+		}
+	}
+}
+
+// callers maps each chain to the names of those that jump or go to it.
+func callers(rules *firewall.Ruleset) map[*firewall.Chain][]string {
+	out := map[*firewall.Chain][]string{}
+	for _, t := range rules.Tables {
+		for _, c := range t.Chains {
+			seen := map[*firewall.Chain]bool{}
+			for _, r := range c.Rules {
+				for _, to := range r.JumpTargets() {
+					if !seen[to] {
+						seen[to] = true
+						out[to] = append(out[to], Clean(c.Name))
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// RulesJSON writes the answer of "netglance firewall rules" (schema/rules.json).
+func RulesJSON(w io.Writer, h Host, rules *firewall.Ruleset) error {
+	out := rulesJSON{document: newDocument(h), Chains: []chainJSON{}}
+	called := callers(rules)
+	inOrder(rules, func(c *firewall.Chain) {
+		j := chainJSON{
+			Backend: c.Table.Backend.String(), Family: c.Table.Family.String(), Table: Clean(c.Table.Name), Chain: Clean(c.Name),
+			Dormant: c.Table.Dormant, CalledBy: append([]string{}, called[c]...), Rules: make([]ruleJSON, 0, len(c.Rules)),
+		}
+		if b := c.Base; b != nil {
+			j.Base = &baseJSON{b.Hook.String(), b.Type.String(), b.Priority, b.Policy.String(), cleanAll(b.Devices)}
+		}
+		for _, r := range c.Rules {
+			rule := ruleJSON{Number: r.Number, Handle: r.Handle, Text: Clean(r.Text()), Comment: Clean(r.Comment)}
+			for _, to := range r.JumpTargets() {
+				rule.Calls = append(rule.Calls, Clean(to.Name))
+			}
+			j.Rules = append(j.Rules, rule)
+		}
+		out.Chains = append(out.Chains, j)
+	})
+	return writeJSON(w, out)
+}
+
+// RulesText writes the rules in the order in which a packet meets them. A chain
+// that is called stands indented below the first rule that calls it.
+func RulesText(w io.Writer, rules *firewall.Ruleset, s Style) error {
+	p := rulePrinter{style: s, shown: map[*firewall.Chain]bool{}}
+	for _, h := range hooks {
+		chains := rules.BaseChains(h)
+		if len(chains) == 0 {
+			continue
+		}
+		p.line(0, s.paint(cell{h.String(), bold}))
+		for _, c := range chains {
+			p.chain(c, 1)
+		}
+	}
+	p.unreached(rules)
+	if p.b.Len() == 0 {
+		p.line(0, "There are no rules.")
+	}
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+type rulePrinter struct {
+	b     strings.Builder
+	style Style
+	shown map[*firewall.Chain]bool
+}
+
+func (p *rulePrinter) line(depth int, text string) {
+	p.b.WriteString(strings.Repeat("  ", min(depth, deepest)))
+	p.b.WriteString(text)
+	p.b.WriteByte('\n')
+}
+
+// deepest is how far calls are indented; the kernel allows 16 (NFT_JUMP_STACK_SIZE).
+const deepest = 34
+
+func (p *rulePrinter) chain(c *firewall.Chain, depth int) {
+	p.shown[c] = true
+	p.line(depth, p.style.paint(cell{chainTitle(c), cyan}))
+	width := len(fmt.Sprint(len(c.Rules)))
+	for _, r := range c.Rules {
+		p.line(depth+1, fmt.Sprintf("%*d  %s", width, r.Number, Clean(r.Text())))
+		for _, to := range r.JumpTargets() {
+			if p.shown[to] {
+				continue
+			}
+			p.chain(to, depth+3)
+		}
+	}
+}
+
+func chainTitle(c *firewall.Chain) string {
+	title := c.Table.Family.String() + " " + Clean(c.Table.Name) + " " + Clean(c.Name)
+	if b := c.Base; b != nil {
+		title += fmt.Sprintf(": %s, priority %d, policy %s", b.Type, b.Priority, b.Policy)
+		if len(b.Devices) > 0 {
+			title += ", " + strings.Join(cleanAll(b.Devices), " ")
+		}
+	}
+	if c.Table.Backend != firewall.NFTables {
+		title += " (" + c.Table.Backend.String() + ")"
+	}
+	if c.Table.Dormant {
+		title += " (dormant: does nothing)"
+	}
+	return title
+}
+
+// unreached are the chains that no base chain leads to: they do nothing.
+func (p *rulePrinter) unreached(rules *firewall.Ruleset) {
+	titled := false
+	for _, t := range rules.Tables {
+		for _, c := range t.Chains {
+			if p.shown[c] {
+				continue
+			}
+			if !titled {
+				titled = true
+				p.line(0, p.style.paint(cell{"called by nothing", bold}))
+			}
+			p.chain(c, 1)
+		}
+	}
+}
