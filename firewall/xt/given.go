@@ -1,0 +1,256 @@
+package xt
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+// An Option is one command line option of an extension as written in a rule:
+// Name without its dashes, Invert for a "!" before it or before its argument.
+type Option struct {
+	Name      string
+	Invert    bool
+	Arguments []string
+}
+
+// given is the options of one extension in one rule. The first error stays.
+type given struct {
+	decoder Decoder
+	// protocol is the rule's -p, 0 without.
+	protocol uint8
+	list     []Option
+	err      error
+}
+
+func (g *given) fail(o Option, why string) {
+	if g.err == nil {
+		g.err = fmt.Errorf("--%s %s: %s", o.Name, strings.Join(o.Arguments, " "), why)
+	}
+}
+
+// first is the option's argument.
+func (o Option) first() string {
+	if len(o.Arguments) == 0 {
+		return ""
+	}
+	return o.Arguments[0]
+}
+
+// number reads decimal, 0x… and 0… numbers below 2^size.
+func (g *given) number(o Option, s string, size int) uint64 {
+	v, err := strconv.ParseUint(s, 0, size)
+	if err != nil {
+		g.fail(o, "no number of "+strconv.Itoa(size)+" bits")
+	}
+	return v
+}
+
+func (g *given) u8(o Option) uint8   { return uint8(g.number(o, o.first(), 8)) }
+func (g *given) u16(o Option) uint16 { return uint16(g.number(o, o.first(), 16)) }
+func (g *given) u32(o Option) uint32 { return uint32(g.number(o, o.first(), 32)) }
+
+// span reads "a", "a:b", ":b" and "a:" with numbers below 2^size.
+func (g *given) span(o Option, s, separator string, size int) (low, high uint64) {
+	from, to, isRange := strings.Cut(s, separator)
+	high = 1<<size - 1
+	if from != "" || !isRange {
+		low = g.number(o, from, size)
+	}
+	if !isRange {
+		return low, low
+	}
+	if to != "" {
+		high = g.number(o, to, size)
+	}
+	return low, high
+}
+
+// valueMask reads "value[/mask]".
+func (g *given) valueMask(o Option, s string) (value, mask uint32) {
+	v, m, found := strings.Cut(s, "/")
+	value, mask = uint32(g.number(o, v, 32)), 0xffffffff
+	if found {
+		mask = uint32(g.number(o, m, 32))
+	}
+	return value, mask
+}
+
+// port reads a number or a service's name.
+func (g *given) port(o Option, s string) uint16 {
+	if p, ok := servicePorts[s]; ok {
+		return p
+	}
+	return uint16(g.number(o, s, 16))
+}
+
+// portSpan reads "a", "a:b", ":b" and "a:".
+func (g *given) portSpan(o Option, s, separator string) (low, high uint16) {
+	from, to, isRange := strings.Cut(s, separator)
+	high = 0xffff
+	if from != "" || !isRange {
+		low = g.port(o, from)
+	}
+	if !isRange {
+		return low, low
+	}
+	if to != "" {
+		high = g.port(o, to)
+	}
+	return low, high
+}
+
+// address reads an address of the rule's family.
+func (g *given) address(o Option, s string) address {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.BitLen() != 8*addressLength(g.decoder.Family) {
+		g.fail(o, "no address of this family")
+		return make(address, addressLength(g.decoder.Family))
+	}
+	return a.AsSlice()
+}
+
+// network reads "address[/length|/mask]"; the address is masked.
+func (g *given) network(o Option, s string) (a, mask address) {
+	host, suffix, found := strings.Cut(s, "/")
+	a = g.address(o, host)
+	mask = prefixMask(8*len(a), len(a))
+	if found {
+		if length, err := strconv.Atoi(suffix); err == nil && length >= 0 && length <= 8*len(a) {
+			mask = prefixMask(length, len(a))
+		} else {
+			mask = g.address(o, suffix)
+		}
+	}
+	for i := range a {
+		a[i] &= mask[i]
+	}
+	return a, mask
+}
+
+// bits reads a list of names into the bits that they stand for.
+func (g *given) bits(o Option, s string, names map[string]uint32) uint32 {
+	var mask uint32
+	for _, name := range strings.Split(s, ",") {
+		bit, ok := names[strings.ToUpper(name)]
+		if !ok {
+			g.fail(o, fmt.Sprintf("unknown %q", name))
+		}
+		mask |= bit
+	}
+	return mask
+}
+
+// Protocol is an IP protocol's number from its number or name.
+func Protocol(s string) (uint8, bool) {
+	if p, ok := protocolNumbers[strings.ToLower(s)]; ok {
+		return p, true
+	}
+	p, err := strconv.ParseUint(s, 0, 8)
+	return uint8(p), err == nil
+}
+
+func (g *given) protocolNumber(o Option, s string) uint8 {
+	p, ok := Protocol(s)
+	if !ok {
+		g.fail(o, "unknown protocol")
+	}
+	return p
+}
+
+// ProtocolName is a protocol as iptables prints it: by name where libxtables
+// has one of its own, else by number.
+func ProtocolName(p uint8) string {
+	for _, n := range protocolNames {
+		if protocolNumbers[n] == p {
+			return n
+		}
+	}
+	return number(p)
+}
+
+// protocolNames are those that iptables prints (libxtables, xtables_chain_protos).
+var protocolNames = []string{"tcp", "sctp", "udp", "udplite", "icmp", "ipv6-icmp", "esp", "ah", "mobility-header", "gre", "igmp", "ospf", "vrrp", "dccp", "ipip", "ipcomp", "pim", "ipv6", "l2tp"}
+
+var protocolNumbers = map[string]uint8{
+	"all": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41,
+	"ipv6-route": 43, "ipv6-frag": 44, "gre": 47, "esp": 50, "ipv6-crypt": 50, "ah": 51, "ipv6-auth": 51,
+	"icmpv6": 58, "ipv6-icmp": 58, "icmp6": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ospf": 89, "pim": 103,
+	"ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132, "ipv6-mh": 135, "mobility-header": 135, "mh": 135, "udplite": 136,
+}
+
+// servicePorts are the services that hand-written rules name (IANA).
+var servicePorts = map[string]uint16{
+	"ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "time": 37, "domain": 53, "bootps": 67, "bootpc": 68,
+	"tftp": 69, "finger": 79, "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "auth": 113, "ident": 113,
+	"nntp": 119, "ntp": 123, "epmap": 135, "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap2": 143, "imap": 143,
+	"snmp": 161, "snmp-trap": 162, "bgp": 179, "ldap": 389, "https": 443, "microsoft-ds": 445, "isakmp": 500, "syslog": 514,
+	"printer": 515, "route": 520, "submission": 587, "ipp": 631, "ldaps": 636, "rsync": 873, "imaps": 993, "pop3s": 995,
+	"openvpn": 1194, "l2f": 1701, "nfs": 2049, "mysql": 3306, "sip": 5060, "sip-tls": 5061, "mdns": 5353, "postgresql": 5432, "x11": 6000,
+	"ipsec-nat-t": 4500, "webmin": 10000, "http-alt": 8080, "socks": 1080, "svn": 3690, "git": 9418,
+}
+
+// optionArity says which options a kind takes and how many arguments each has.
+func optionArity(k *kind) map[string]int {
+	arity := make(map[string]int)
+	for _, field := range strings.Fields(k.options) {
+		name, count, _ := strings.Cut(field, "=")
+		n, _ := strconv.Atoi(count)
+		arity[name] = n
+	}
+	return arity
+}
+
+// MatchOptions are the options of a match, each with the number of its
+// arguments; false where the match's text isn't known.
+func MatchOptions(name string, family firewall.Family) (map[string]int, bool) {
+	return optionsOf(matchKind(name, family))
+}
+
+// TargetOptions are those of a target.
+func TargetOptions(name string, family firewall.Family) (map[string]int, bool) {
+	return optionsOf(targetKind(name, family))
+}
+
+func optionsOf(k *kind) (map[string]int, bool) {
+	if k == nil || k.parse == nil {
+		return nil, false
+	}
+	return optionArity(k), true
+}
+
+// ParseMatch reads a match's options as a rule gives them. protocol is the
+// rule's -p, 0 without.
+func (d Decoder) ParseMatch(name string, protocol uint8, options []Option) (Extension, error) {
+	return d.parse("-m", matchKind(name, d.Family), name, protocol, options)
+}
+
+// ParseTarget reads a target's options.
+func (d Decoder) ParseTarget(name string, protocol uint8, options []Option) (Extension, error) {
+	return d.parse("-j", targetKind(name, d.Family), name, protocol, options)
+}
+
+func (d Decoder) parse(option string, k *kind, name string, protocol uint8, options []Option) (Extension, error) {
+	e := Extension{Name: name, option: option, decoder: d}
+	if k == nil || k.parse == nil {
+		e.body = unknown{extensionName: name, target: option == "-j", text: optionText(options)}
+		return e, nil
+	}
+	g := &given{decoder: d, protocol: protocol, list: options}
+	e.body, e.Known = k.parse(g), true
+	if g.err != nil {
+		return e, fmt.Errorf("%s %s: %w", option, name, g.err)
+	}
+	return e, nil
+}
+
+func optionText(options []Option) string {
+	var l line
+	for _, o := range options {
+		l.add(o.Invert, "--"+o.Name, o.Arguments...)
+	}
+	return l.String()
+}
