@@ -28,6 +28,10 @@ type Host interface {
 	// A dump that was torn keeps NLM_F_DUMP_INTR in its messages' flags: retrying is
 	// the caller's choice.
 	Netlink(protocol int, request []byte) ([]byte, error)
+	// Getsockopt reads an option of a raw socket of an address family: size bytes
+	// that start as argument, as the legacy tables (IPT_SO_GET_INFO, 64, and
+	// IPT_SO_GET_ENTRIES, 65) and ipset (83) are asked. Other options are refused.
+	Getsockopt(family, level, option int, argument []byte, size int) ([]byte, error)
 	// SocketHolders is text: a line "PID FD INODE" for every descriptor of every
 	// visible process that is a socket, and a line "PID ! EACCES" (or another errno's
 	// name) for a process whose descriptors could not all be read, after the lines of

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package platform
+
+func (unsupported) Getsockopt(int, int, int, []byte, int) ([]byte, error) {
+	return nil, errNoLive("socket options")
+}
