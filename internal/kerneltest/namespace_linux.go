@@ -48,6 +48,15 @@ func New(t testing.TB, layout Layout) *Namespace {
 // with it.
 func (ns *Namespace) thread(ready chan<- error) {
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The main thread can't end, and /proc/self/net would be the namespace's.
+		// While it is held here, another goroutine gets another thread.
+		started := make(chan error)
+		go ns.thread(started)
+		ready <- <-started
+		runtime.UnlockOSThread()
+		return
+	}
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		ready <- fmt.Errorf("unshare: %w", err)
 		return
