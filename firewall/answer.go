@@ -1,6 +1,10 @@
 package firewall
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/netglance/netglance/internal/bdd"
+)
 
 // A Query asks what happens to the first packet of a new flow (a TCP SYN, a
 // first UDP datagram) that comes in.
@@ -73,7 +77,17 @@ type SetMembership struct {
 type Sources struct {
 	// Prefixes are sorted, disjoint and the fewest possible.
 	Prefixes []netip.Prefix
-	Sets     []SetMembership
+	// Masked stands in place of Prefixes where those would be too many, such as
+	// for all odd addresses.
+	Masked []MaskedAddress
+	Sets   []SetMembership
+}
+
+// A MaskedAddress is every address that equals Address in the bits that Mask has set.
+type MaskedAddress struct{ Address, Mask netip.Addr }
+
+func oneSource(a netip.Addr) Sources {
+	return Sources{Prefixes: []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}}
 }
 
 // A Part is the sources that meet one fate for one reason.
@@ -86,6 +100,9 @@ type Part struct {
 	Outcomes []Fate
 	// DeliveredTo is set for accepted packets, and conditional ones that may be.
 	DeliveredTo *Delivery
+
+	set   bdd.Node // the sources, until they are listed
+	share float64  // of all addresses
 }
 
 // A PathStep is one thing that happened to a packet on its way.

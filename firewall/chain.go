@@ -1,0 +1,312 @@
+package firewall
+
+import (
+	"strings"
+
+	"github.com/netglance/netglance/internal/bdd"
+)
+
+// settled is a set of packets and what decided about them.
+type settled struct {
+	set      bdd.Node
+	decision Decision
+}
+
+// rejection is packets that a rule answered with an error.
+type rejection struct {
+	settled
+	reject Reject
+}
+
+// ruling is what one base chain did with the packets that it was given.
+type ruling struct {
+	accepted []settled // by a rule
+	passed   []settled // by the policy
+	dropped  []settled
+	rejected []rejection
+	stolen   []settled
+}
+
+// remaining are the packets that go on behind the chain.
+func (w *walker) remaining(r *ruling) bdd.Node {
+	set := bdd.False
+	for _, s := range r.accepted {
+		set = w.m.Or(set, s.set)
+	}
+	for _, s := range r.passed {
+		set = w.m.Or(set, s.set)
+	}
+	return set
+}
+
+// A call is one way into a chain: the rules that led there.
+type call struct {
+	chain *Chain
+	via   []*Rule
+}
+
+// maxDepth is NFT_JUMP_STACK_SIZE (include/net/netfilter/nf_tables.h): the
+// kernel takes no deeper ruleset.
+const maxDepth = 16
+
+// baseChain walks a base chain with a set of packets. What reaches its end, or
+// returns from it, meets its policy.
+func (w *walker) baseChain(p *packet, c *Chain, set bdd.Node) *ruling {
+	w.ruling = &ruling{}
+	rest := w.walk(p, call{chain: c}, set)
+	if rest == bdd.False {
+		return w.ruling
+	}
+	decision := Decision{Chain: c, Text: "policy " + c.Base.Policy.String()}
+	w.note(p, c, nil, decision.Text)
+	if c.Base.Policy == Drop {
+		w.ruling.dropped = append(w.ruling.dropped, settled{rest, decision})
+	} else {
+		w.ruling.passed = append(w.ruling.passed, settled{rest, decision})
+	}
+	return w.ruling
+}
+
+// walk takes the packets through a chain's rules, and returns those that come
+// out at its end or return from it.
+func (w *walker) walk(p *packet, c call, set bdd.Node) bdd.Node {
+	returned := bdd.False
+	port := guardedPort(p)
+	guards := w.e.guards[c.chain]
+	for i, rule := range c.chain.Rules {
+		if set == bdd.False {
+			break
+		}
+		if !guards[i].admits(p, port) {
+			continue
+		}
+		w.work++
+		if w.work > maxWork {
+			w.exhausted = w.m.Or(w.exhausted, set)
+			return returned
+		}
+		onward, back := w.rule(p, c, rule, set)
+		set = onward
+		returned = w.m.Or(returned, back)
+	}
+	return w.m.Or(set, returned)
+}
+
+// maxWork bounds the rules looked at for one question: a ruleset whose chains
+// call each other over and over may ask for more than anyone can wait for.
+const maxWork = 20_000_000
+
+// rule applies one rule. onward are the packets that go on to the next rule,
+// back those that leave the chain for its caller.
+func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bdd.Node) {
+	matched := set
+	for _, step := range r.Steps {
+		switch s := step.(type) {
+		case Verdict:
+			onward, back = w.verdict(p, c, r, s, matched)
+			return w.m.Or(w.m.Diff(set, matched), onward), back
+		case VerdictMap:
+			onward, back = w.verdictMap(p, c, r, s, matched)
+			return w.m.Or(w.m.Diff(set, matched), onward), back
+		case Reject:
+			w.note(p, c.chain, r, "reject with "+s.With)
+			w.ruling.rejected = append(w.ruling.rejected, rejection{settled{matched, decisionOf(c, r)}, s})
+			return w.m.Diff(set, matched), bdd.False
+		case NAT:
+			translated := w.translate(p, c, r, s, matched)
+			if translated == bdd.False {
+				continue
+			}
+			// nft_nat.c: a translation accepts.
+			w.ruling.accepted = append(w.ruling.accepted, settled{translated, decisionOf(c, r)})
+			set, matched = w.m.Diff(set, translated), w.m.Diff(matched, translated)
+		case Opaque:
+			if s.Target {
+				return w.opaqueTarget(p, c, r, s, set, matched)
+			}
+			matched = w.m.And(matched, w.unsettled(Unmodelled, w.opaqueText(r, s.Name)))
+		case TProxy:
+			return w.tproxy(p, c, r, s, set, matched)
+		case Forwarding, SynProxy:
+			return w.steal(p, c, r, s, set, matched)
+		default:
+			matched = w.apply(p, r, step, matched)
+		}
+		if matched == bdd.False {
+			return set, bdd.False
+		}
+	}
+	if len(r.Steps) > 0 {
+		w.note(p, c.chain, r, "goes on")
+	}
+	return set, bdd.False
+}
+
+func (w *walker) opaqueText(r *Rule, name string) string {
+	return name + ", which netglance doesn't model (" + placeOf(r) + ")"
+}
+
+// placeOf names a rule for a condition's text.
+func placeOf(r *Rule) string {
+	if r == nil || r.Chain == nil {
+		return "rule"
+	}
+	var b strings.Builder
+	if t := r.Chain.Table; t != nil {
+		b.WriteString(t.Family.String() + " " + t.Name + " ")
+	}
+	b.WriteString(r.Chain.Name + ": " + r.Text())
+	return b.String()
+}
+
+func decisionOf(c call, r *Rule) Decision {
+	return Decision{Chain: c.chain, Rule: r, Via: c.via, Text: r.Text()}
+}
+
+// verdict applies a verdict to packets that met all matches of a rule.
+func (w *walker) verdict(p *packet, c call, r *Rule, v Verdict, matched bdd.Node) (onward, back bdd.Node) {
+	if matched == bdd.False {
+		return bdd.False, bdd.False
+	}
+	decision := decisionOf(c, r)
+	switch v.Code {
+	case Continue:
+		w.note(p, c.chain, r, "goes on")
+		return matched, bdd.False
+	case Accept:
+		w.note(p, c.chain, r, "accept")
+		w.ruling.accepted = append(w.ruling.accepted, settled{matched, decision})
+		return bdd.False, bdd.False
+	case Drop:
+		w.note(p, c.chain, r, "drop")
+		w.ruling.dropped = append(w.ruling.dropped, settled{matched, decision})
+		return bdd.False, bdd.False
+	case Return:
+		w.note(p, c.chain, r, "return")
+		return bdd.False, matched
+	case Jump, Goto:
+		return w.enter(p, c, r, v, matched)
+	case Queue:
+		return w.queue(p, c, r, v, matched)
+	}
+	w.note(p, c.chain, r, v.Code.String())
+	w.ruling.stolen = append(w.ruling.stolen, settled{matched, decision})
+	return bdd.False, bdd.False
+}
+
+// enter goes into another chain. What comes back from a jump meets the next
+// rule; what comes back from a goto leaves this chain too.
+func (w *walker) enter(p *packet, c call, r *Rule, v Verdict, matched bdd.Node) (onward, back bdd.Node) {
+	if v.Chain == nil || len(c.via) >= maxDepth {
+		w.exhausted = w.m.Or(w.exhausted, matched)
+		return bdd.False, bdd.False
+	}
+	w.note(p, c.chain, r, v.Code.String()+" "+v.Chain.Name)
+	via := append(c.via[:len(c.via):len(c.via)], r)
+	rest := w.walk(p, call{v.Chain, via}, matched)
+	if v.Code == Goto {
+		return bdd.False, rest
+	}
+	return rest, bdd.False
+}
+
+// queue leaves the verdict to a program; an accepted packet goes on behind this
+// base chain (nf_reinject).
+func (w *walker) queue(p *packet, c call, r *Rule, v Verdict, matched bdd.Node) (onward, back bdd.Node) {
+	text := "the program on queue " + itoa(v.Number) + " (" + placeOf(r) + ")"
+	w.note(p, c.chain, r, "asks "+text)
+	takes := w.unsettled(External, text)
+	w.ruling.accepted = append(w.ruling.accepted, settled{w.m.And(matched, takes), decisionOf(c, r)})
+	w.ruling.dropped = append(w.ruling.dropped, settled{w.m.Diff(matched, takes), decisionOf(c, r)})
+	return bdd.False, bdd.False
+}
+
+func (w *walker) verdictMap(p *packet, c call, r *Rule, s VerdictMap, matched bdd.Node) (onward, back bdd.Node) {
+	key, ok := w.load(p, s.Key)
+	matchedKey := w.m.And(matched, ok)
+	onward = w.m.Diff(matched, ok)
+	if matchedKey == bdd.False {
+		return onward, bdd.False
+	}
+	if key == nil {
+		return w.unknownVerdict(p, c, r, "a verdict map's key in "+placeOf(r), matchedKey, onward)
+	}
+	rest := matchedKey
+	for _, m := range w.lookup(s.Map, key, matchedKey) {
+		set := w.m.And(m.set, matchedKey)
+		if set == bdd.False {
+			continue
+		}
+		rest = w.m.Diff(rest, set)
+		if m.element == nil {
+			on, b := w.unknownVerdict(p, c, r, "what @"+s.Map.Name+" has for the packet", set, bdd.False)
+			onward, back = w.m.Or(onward, on), w.m.Or(back, b)
+			continue
+		}
+		set2 := w.elementSteps(p, r, s.Map, m.element, set)
+		onward = w.m.Or(onward, w.m.Diff(set, set2))
+		if m.element.Verdict == nil {
+			onward = w.m.Or(onward, set2)
+			continue
+		}
+		on, b := w.verdict(p, c, r, *m.element.Verdict, set2)
+		onward, back = w.m.Or(onward, on), w.m.Or(back, b)
+	}
+	return w.m.Or(onward, rest), back
+}
+
+// unknownVerdict is for packets of which it can't be said what becomes of them:
+// dropped, accepted or neither.
+func (w *walker) unknownVerdict(p *packet, c call, r *Rule, text string, matched, onward bdd.Node) (bdd.Node, bdd.Node) {
+	w.note(p, c.chain, r, "can't tell: "+text)
+	decides := w.unsettled(Unmodelled, text)
+	drops := w.unsettled(Unmodelled, text)
+	decided := w.m.And(matched, decides)
+	w.ruling.dropped = append(w.ruling.dropped, settled{w.m.And(decided, drops), decisionOf(c, r)})
+	w.ruling.accepted = append(w.ruling.accepted, settled{w.m.Diff(decided, drops), decisionOf(c, r)})
+	return w.m.Or(onward, w.m.Diff(matched, decides)), bdd.False
+}
+
+func (w *walker) opaqueTarget(p *packet, c call, r *Rule, s Opaque, set, matched bdd.Node) (onward, back bdd.Node) {
+	return w.unknownVerdict(p, c, r, w.opaqueText(r, s.Name), matched, w.m.Diff(set, matched))
+}
+
+// tproxy hands the packet to a socket where one listens for it, else the rule
+// ends (nft_tproxy.c). Sockets are no part of the rules.
+func (w *walker) tproxy(p *packet, c call, r *Rule, s TProxy, set, matched bdd.Node) (onward, back bdd.Node) {
+	found := w.m.And(matched, w.fact("a socket for the transparent proxy of "+placeOf(r), Unmodelled))
+	w.note(p, c.chain, r, "may be given to a transparent proxy")
+	if s.HasMark {
+		mark := w.combine(BitOr, w.combine(BitAnd, p.mark, w.word(^s.MarkMask)), w.word(s.Mark))
+		p.mark = w.choose(found, mark, p.mark)
+	}
+	rest := w.m.Diff(matched, found)
+	if s.DropWithoutSocket {
+		w.ruling.dropped = append(w.ruling.dropped, settled{rest, decisionOf(c, r)})
+		rest = bdd.False
+	}
+	// What stands behind tproxy in the rule still runs, for the packets that have a socket.
+	for i, step := range r.Steps {
+		if _, ok := step.(TProxy); !ok {
+			continue
+		}
+		tail := &Rule{Chain: r.Chain, Handle: r.Handle, Number: r.Number, Comment: r.Comment, Source: r.Source, Steps: r.Steps[i+1:]}
+		on, b := w.rule(p, c, tail, found)
+		return w.m.Or(w.m.Diff(set, w.m.Or(found, matched)), w.m.Or(rest, on)), b
+	}
+	return w.m.Or(w.m.Diff(set, matched), rest), bdd.False
+}
+
+func (w *walker) steal(p *packet, c call, r *Rule, s Step, set, matched bdd.Node) (onward, back bdd.Node) {
+	if _, ok := s.(SynProxy); ok {
+		// The proxy answers the SYN itself, and tries the server when the client has
+		// answered in turn: reachable if the server is.
+		if p.protocol != protocolTCP {
+			return set, bdd.False
+		}
+		return w.unknownVerdict(p, c, r, "a SYN proxy ("+placeOf(r)+")", matched, w.m.Diff(set, matched))
+	}
+	w.note(p, c.chain, r, "sent out of another device")
+	w.ruling.stolen = append(w.ruling.stolen, settled{matched, decisionOf(c, r)})
+	return w.m.Diff(set, matched), bdd.False
+}

@@ -1,0 +1,322 @@
+package firewall
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/netglance/netglance/internal/bdd"
+)
+
+// An outcome is what becomes of some packets.
+type outcome struct {
+	set      bdd.Node
+	fate     Fate
+	decision Decision
+	delivery *Delivery
+}
+
+// inbound follows the question's packets from the link to where they end. Every
+// packet ends in exactly one outcome.
+func (w *walker) inbound(q Query) {
+	in := w.e.byName[q.Interface]
+	if in == nil {
+		w.decide(bdd.True, Undecided, Decision{Text: "this host has no interface " + q.Interface}, nil)
+		return
+	}
+	p := w.firstPacket(q, in)
+	live := bdd.True
+	if !in.Up() {
+		w.kernelDrops(live, "interface "+in.Name+" is down")
+		return
+	}
+	var t trail
+	if live, t = w.ingress(p, live, t); in.Master != 0 {
+		live = w.enterMaster(p, live)
+	}
+	live = w.validate(p, live)
+	live, t = w.runHook(p, Prerouting, live, t)
+	w.route(p, live, t)
+}
+
+// enterMaster goes on at the bridge, bond or VRF that the link is part of.
+func (w *walker) enterMaster(p *packet, live bdd.Node) bdd.Node {
+	master := w.e.byIndex[p.in.Master]
+	if master == nil || master.Kind != "bridge" && master.Kind != "bond" && master.Kind != "team" {
+		return live
+	}
+	p.bridgePort, p.in = p.in, master
+	live, _ = w.ingress(p, live, nil)
+	return live
+}
+
+func (w *walker) kernelDrops(set bdd.Node, text string) {
+	if set == bdd.False {
+		return
+	}
+	w.note(nil, nil, nil, "dropped by the kernel: "+text)
+	w.decide(set, Dropped, Decision{Text: text}, nil)
+}
+
+// validate is what ip6_rcv_core checks before any hook (net/ipv6/ip6_input.c).
+func (w *walker) validate(p *packet, live bdd.Node) bdd.Node {
+	if p.family != FamilyIPv6 || p.in.Loopback() {
+		return live
+	}
+	if w.e.setting("ipv6/conf", p.in.Name, "disable_ipv6") == 1 {
+		w.kernelDrops(live, "IPv6 is disabled on "+p.in.Name)
+		return bdd.False
+	}
+	bad := w.prefix(p.source(), netip.MustParsePrefix("ff00::/8"))
+	bad = w.m.Or(bad, w.prefix(p.source(), netip.MustParsePrefix("::1/128")))
+	w.kernelDrops(w.m.And(live, bad), "the source can't come from outside (multicast or loopback)")
+	live = w.m.Diff(live, bad)
+	loopback := w.prefix(p.destination(), netip.MustParsePrefix("::1/128"))
+	w.kernelDrops(w.m.And(live, loopback), "::1 is no destination for packets from outside")
+	return w.m.Diff(live, loopback)
+}
+
+// maxDestinations bounds the ways that translations may split one question.
+const maxDestinations = 4096
+
+// route splits the packets by where they are sent to now, and each part by its route.
+func (w *walker) route(p *packet, live bdd.Node, t trail) {
+	destinations, ok := w.values(p.destination(), live, maxDestinations)
+	if !ok {
+		w.decide(live, Conditional, Decision{Text: "too many translated destinations to follow"}, nil)
+		w.exhausted = w.m.Or(w.exhausted, live)
+		return
+	}
+	for _, d := range destinations {
+		c := p.clone()
+		c.setDestination(constantBits(d.data))
+		addr, _ := netip.AddrFromSlice(d.data)
+		w.routeTo(c, addr, d.set, t)
+	}
+}
+
+func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
+	if p.family == FamilyIPv4 {
+		live = w.martians(p, to, live)
+	}
+	f := flow{family: p.family, source: p.source(), destination: p.destination(), mark: p.mark, in: p.in.Name,
+		protocol: p.protocol, sourcePort: p.sourcePort(), port: p.port()}
+	for _, r := range w.lookupScoped(f, live, p.in) {
+		c := p.clone()
+		switch {
+		case r.kind == RouteLocal || r.kind == RouteAnycast:
+			w.local(c, to, r.set, t)
+		case r.kind == RouteBroadcast || r.kind == RouteMulticast:
+			w.group(c, to, r.set, t)
+		case r.kind == RouteUnicast && r.out != nil:
+			w.forward(c, to, r, t)
+		default:
+			w.noRoute(c, to, r)
+		}
+	}
+}
+
+// martians are the addresses that ip_route_input_slow refuses (net/ipv4/route.c).
+func (w *walker) martians(p *packet, to netip.Addr, live bdd.Node) bdd.Node {
+	localnet := w.e.setting("ipv4/conf", p.in.Name, "route_localnet") == 1 || w.e.setting("ipv4/conf", "all", "route_localnet") == 1
+	source := p.source()
+	bad := w.m.Or(w.prefix(source, netip.MustParsePrefix("224.0.0.0/4")), w.prefix(source, netip.MustParsePrefix("255.255.255.255/32")))
+	bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/8")))
+	if !localnet {
+		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("127.0.0.0/8")))
+	}
+	if p.in.Loopback() {
+		bad = bdd.False
+	}
+	w.kernelDrops(w.m.And(live, bad), "the source can't come from outside (martian)")
+	live = w.m.Diff(live, bad)
+	if to.IsLoopback() && !localnet && !p.in.Loopback() {
+		w.kernelDrops(live, "packets from outside don't reach 127.0.0.0/8 (route_localnet is off)")
+		return bdd.False
+	}
+	return live
+}
+
+// validateSource is fib_validate_source (net/ipv4/fib_frontend.c): own addresses
+// are refused, and with rp_filter what wouldn't be answered by the same link.
+func (w *walker) validateSource(p *packet, live bdd.Node, out int) bdd.Node {
+	if p.family != FamilyIPv4 || p.in.Loopback() {
+		return live
+	}
+	filter := max(w.e.setting("ipv4/conf", "all", "rp_filter"), w.e.setting("ipv4/conf", p.in.Name, "rp_filter"))
+	acceptLocal := w.e.setting("ipv4/conf", "all", "accept_local") == 1 || w.e.setting("ipv4/conf", p.in.Name, "accept_local") == 1
+	if filter == 0 && !w.e.customRouting && p.in.Index != out {
+		if acceptLocal {
+			return live
+		}
+		own := w.ownAddress(p.source())
+		w.kernelDrops(w.m.And(live, own), "the source is this host's own address")
+		return w.m.Diff(live, own)
+	}
+	f := flow{family: p.family, source: p.destination(), destination: p.source(), mark: w.word(0), protocol: p.protocol,
+		sourcePort: p.port(), port: p.sourcePort()}
+	if w.e.setting("ipv4/conf", "all", "src_valid_mark") == 1 || w.e.setting("ipv4/conf", p.in.Name, "src_valid_mark") == 1 {
+		f.mark = p.mark
+	}
+	for _, r := range w.lookupRoute(f, live) {
+		if text := sourceRefused(r, p.in, filter, acceptLocal); text != "" {
+			w.kernelDrops(r.set, text)
+			live = w.m.Diff(live, r.set)
+		}
+	}
+	return live
+}
+
+func sourceRefused(r routed, in *Interface, filter int, acceptLocal bool) string {
+	none := r.route == nil || r.kind == RouteBlackhole || r.kind == RouteUnreachable || r.kind == RouteProhibit
+	switch {
+	case none && filter != 0:
+		return "rp_filter: no route back to the source"
+	case none:
+		return ""
+	case r.kind == RouteLocal && acceptLocal, r.kind == RouteUnicast:
+		if filter == 1 && !routeUses(r.route, in.Index) {
+			return "rp_filter: the source would be answered by another link"
+		}
+		return ""
+	case r.kind == RouteLocal:
+		return "the source is this host's own address"
+	}
+	return "the source is no unicast address"
+}
+
+func (w *walker) ownAddress(b bits) bdd.Node {
+	n := bdd.False
+	for _, a := range w.e.network.Addresses {
+		if addr := a.Prefix.Addr(); len(b) == addr.BitLen() {
+			n = w.m.Or(n, w.prefix(b, netip.PrefixFrom(addr, addr.BitLen())))
+		}
+	}
+	return n
+}
+
+// local delivers to this host.
+func (w *walker) local(p *packet, to netip.Addr, live bdd.Node, t trail) {
+	live = w.validateSource(p, live, 0)
+	w.note(p, nil, nil, "routed to this host")
+	live, t = w.runHook(p, Input, live, t)
+	live = w.validateSocketSource(p, live)
+	p.tracking.confirmed = true
+	live = w.answerAccepted(p, live)
+	w.deliver(p, to, live, t, "")
+}
+
+// validateSocketSource is what the protocols refuse themselves: TCP answers no
+// source that isn't a host's (tcp_v4_conn_request, tcp_v6_conn_request).
+func (w *walker) validateSocketSource(p *packet, live bdd.Node) bdd.Node {
+	if p.family != FamilyIPv6 || p.protocol != protocolTCP {
+		return live
+	}
+	bad := w.m.Or(w.prefix(p.source(), netip.MustParsePrefix("::/128")), w.prefix(p.source(), netip.PrefixFrom(netip.MustParseAddr("::ffff:0.0.0.0"), 96)))
+	w.kernelDrops(w.m.And(live, bad), "TCP answers no such source")
+	return w.m.Diff(live, bad)
+}
+
+// group delivers a broadcast or multicast: to UDP sockets only.
+func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
+	live = w.validateSource(p, live, 0)
+	live, t = w.runHook(p, Input, live, t)
+	if p.protocol == protocolTCP {
+		w.kernelDrops(live, "TCP takes no broadcast or multicast")
+		return
+	}
+	w.deliver(p, to, live, t, "")
+}
+
+// noRoute is a destination that leads nowhere: an error where the host forwards
+// (ip_error, ip6_pkt_discard), silence elsewhere.
+func (w *walker) noRoute(p *packet, to netip.Addr, r routed) {
+	d := Decision{Text: "no route to " + to.String()}
+	w.note(p, nil, nil, d.Text)
+	forwards := w.e.setting("ipv4/conf", p.in.Name, "forwarding") == 1
+	if r.kind == RouteBlackhole || p.family == FamilyIPv4 && !forwards {
+		w.decide(r.set, Dropped, d, nil)
+		return
+	}
+	w.answerRejected(p, rejection{settled{r.set, d}, Reject{With: "icmp host-unreachable"}})
+}
+
+// forward sends the packets on by another link.
+func (w *walker) forward(p *packet, to netip.Addr, r routed, t trail) {
+	p.out = r.out
+	live := w.mayForward(p, r.set)
+	if p.family == FamilyIPv4 {
+		live = w.validateSource(p, live, r.out.Index)
+	} else {
+		live = w.validateForwarded6(p, live)
+	}
+	w.note(p, nil, nil, "routed to "+r.out.Name)
+	live, t = w.runHook(p, Forward, live, t)
+	live, t = w.runHook(p, Postrouting, live, t)
+	p.tracking.confirmed = true
+	live = w.answerForwarded(p, live)
+	w.deliver(p, to, live, t, r.out.Name)
+}
+
+func (w *walker) mayForward(p *packet, live bdd.Node) bdd.Node {
+	on := w.e.setting("ipv4/conf", p.in.Name, "forwarding") == 1
+	if p.family == FamilyIPv6 {
+		on = w.e.setting("ipv6/conf", "all", "forwarding") == 1 || w.e.setting("ipv6/conf", p.in.Name, "force_forwarding") == 1
+	}
+	if on {
+		return live
+	}
+	w.kernelDrops(live, "this host doesn't forward")
+	return bdd.False
+}
+
+// validateForwarded6 is ip6_forward's: such sources don't leave their link.
+func (w *walker) validateForwarded6(p *packet, live bdd.Node) bdd.Node {
+	bad := w.m.Or(w.prefix(p.source(), linkLocal6), w.prefix(p.source(), netip.MustParsePrefix("::/128")))
+	w.kernelDrops(w.m.And(live, bad), "the source is not forwarded")
+	return w.m.Diff(live, bad)
+}
+
+// deliver writes down what got through, with what let it through and where it went.
+func (w *walker) deliver(p *packet, to netip.Addr, live bdd.Node, t trail, out string) {
+	live = w.m.Diff(live, w.exhausted)
+	for _, a := range w.deciding(t, live) {
+		for _, port := range w.deliveredPorts(p, a.set) {
+			w.decide(port.set, Accepted, a.decision, &Delivery{Address: to, Port: binary.BigEndian.Uint16(port.data), Interface: out})
+		}
+	}
+}
+
+// deliveredPorts splits packets by the port that they end at. A port that is
+// free in the question stays 0.
+func (w *walker) deliveredPorts(p *packet, set bdd.Node) []valued {
+	ports, ok := w.values(p.port(), set, 256)
+	if !ok {
+		return []valued{{[]byte{0, 0}, set}}
+	}
+	return ports
+}
+
+// deciding tells for accepted packets what let them through: the rule or policy
+// of the highest rank, among equals the last one met.
+func (w *walker) deciding(t trail, live bdd.Node) []settled {
+	var found []settled
+	for rank := rankRuleOfFilter; rank >= rankPolicyElsewhere && live != bdd.False; rank-- {
+		for i := len(t) - 1; i >= 0; i-- {
+			if t[i].rank != rank {
+				continue
+			}
+			taken := bdd.False
+			for _, s := range t[i].list {
+				if set := w.m.And(live, s.set); set != bdd.False {
+					found = append(found, settled{set, s.decision})
+					taken = w.m.Or(taken, set)
+				}
+			}
+			live = w.m.Diff(live, taken)
+		}
+	}
+	if live != bdd.False {
+		found = append(found, settled{live, Decision{Text: "no rule filters it"}})
+	}
+	return found
+}

@@ -1,0 +1,277 @@
+package firewall
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/netglance/netglance/internal/bdd"
+)
+
+// reason is what makes two outcomes the same.
+type reason struct {
+	fate        Fate
+	chain       *Chain
+	rule        *Rule
+	first, last *Rule // of the way into the chain
+	depth       int
+	text        string
+	delivery    Delivery
+}
+
+func (o outcome) reason() reason {
+	r := reason{fate: o.fate, chain: o.decision.Chain, rule: o.decision.Rule, text: o.decision.Text, depth: len(o.decision.Via)}
+	if r.depth > 0 {
+		r.first, r.last = o.decision.Via[0], o.decision.Via[r.depth-1]
+	}
+	if o.delivery != nil {
+		r.delivery = *o.delivery
+	}
+	return r
+}
+
+// merged joins outcomes that are the same.
+func (w *walker) merged(outcomes []outcome) []outcome {
+	index := make(map[reason]int)
+	var list []outcome
+	for _, o := range outcomes {
+		if at, ok := index[o.reason()]; ok {
+			list[at].set = w.m.Or(list[at].set, o.set)
+			continue
+		}
+		index[o.reason()] = len(list)
+		list = append(list, o)
+	}
+	return list
+}
+
+// cell is sources with the same possible outcomes.
+type cell struct {
+	sources  bdd.Node
+	outcomes []int
+}
+
+// partition turns outcomes, disjoint sets of packets that together are all of
+// them, into parts: disjoint sets of sources that together are all of them. A
+// source with one possible fate has it; one with several is conditional.
+func (w *walker) partition(addressBits int) []Part {
+	outcomes := w.merged(w.outcomes)
+	possible := make([]bdd.Node, len(outcomes))
+	seen, ambiguous := bdd.False, bdd.False
+	for i, o := range outcomes {
+		possible[i] = w.m.Exists(o.set, func(level int) bool { return !w.isSource(level) })
+		ambiguous = w.m.Or(ambiguous, w.m.And(seen, possible[i]))
+		seen = w.m.Or(seen, possible[i])
+	}
+	var cells []cell
+	mixed := []cell{{sources: ambiguous}}
+	for i := range outcomes {
+		if sure := w.m.Diff(possible[i], ambiguous); sure != bdd.False {
+			cells = append(cells, cell{sure, []int{i}})
+		}
+		mixed = w.refine(mixed, w.m.And(possible[i], ambiguous), i)
+	}
+	var parts []Part
+	for _, c := range append(cells, mixed...) {
+		if c.sources != bdd.False && len(c.outcomes) > 0 {
+			parts = append(parts, w.part(c, outcomes))
+		}
+	}
+	return w.listed(parts, addressBits)
+}
+
+// refine splits cells by whether outcome i is possible.
+func (w *walker) refine(cells []cell, possible bdd.Node, i int) []cell {
+	if possible == bdd.False {
+		return cells
+	}
+	var split []cell
+	for _, c := range cells {
+		if in := w.m.And(c.sources, possible); in != bdd.False {
+			split = append(split, cell{in, append(c.outcomes[:len(c.outcomes):len(c.outcomes)], i)})
+		}
+		if out := w.m.Diff(c.sources, possible); out != bdd.False {
+			split = append(split, cell{out, c.outcomes})
+		}
+	}
+	return split
+}
+
+// part is one cell's fate, its sources still a diagram.
+func (w *walker) part(c cell, outcomes []outcome) Part {
+	best := outcomes[c.outcomes[0]]
+	var fates []Fate
+	for _, i := range c.outcomes {
+		if !slices.Contains(fates, outcomes[i].fate) {
+			fates = append(fates, outcomes[i].fate)
+		}
+		if best.delivery == nil && outcomes[i].delivery != nil {
+			best.delivery = outcomes[i].delivery
+		}
+	}
+	slices.Sort(fates)
+	p := Part{Fate: best.fate, DecidedBy: best.decision, DeliveredTo: best.delivery, set: c.sources}
+	if len(fates) > 1 {
+		p.Fate, p.Outcomes = Conditional, fates
+		p.Conditions = w.conditions(c, outcomes, fates)
+	}
+	return p
+}
+
+// conditions are what a cell's fate depends on.
+func (w *walker) conditions(c cell, outcomes []outcome, fates []Fate) []Condition {
+	levels := make(map[int]bool)
+	for _, fate := range fates {
+		set := bdd.False
+		for _, i := range c.outcomes {
+			if outcomes[i].fate == fate {
+				set = w.m.Or(set, outcomes[i].set)
+			}
+		}
+		for _, level := range w.m.Support(w.m.And(set, c.sources)) {
+			levels[level] = true
+		}
+	}
+	var list []Condition
+	for level := range levels {
+		if w.isSource(level) {
+			continue
+		}
+		if c := w.condition(level); !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	slices.SortFunc(list, func(a, b Condition) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text))
+	})
+	return list
+}
+
+// listed writes out the parts' sources, a part for every combination of sets
+// too large to list, the largest part first.
+func (w *walker) listed(parts []Part, addressBits int) []Part {
+	var list []Part
+	for _, p := range parts {
+		for _, s := range w.sources(p.set, addressBits, nil) {
+			q := p
+			q.Sources, q.set, q.share = s.sources, bdd.False, s.share
+			list = append(list, q)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.Fate, b.Fate), compareSources(a.Sources, b.Sources))
+	})
+	return list
+}
+
+func compareSources(a, b Sources) int {
+	if len(a.Prefixes) == 0 || len(b.Prefixes) == 0 {
+		return cmp.Compare(len(b.Prefixes), len(a.Prefixes))
+	}
+	return a.Prefixes[0].Addr().Compare(b.Prefixes[0].Addr())
+}
+
+type listedSources struct {
+	sources Sources
+	share   float64
+}
+
+// sources splits a set by its memberships in sets too large to list.
+func (w *walker) sources(set bdd.Node, addressBits int, sets []SetMembership) []listedSources {
+	if set == bdd.False {
+		return nil
+	}
+	for _, level := range w.m.Support(set) {
+		if level < dynamicLevel {
+			continue
+		}
+		s := w.variables[level-dynamicLevel].membership
+		in := append(sets[:len(sets):len(sets)], SetMembership{Set: s})
+		out := append(sets[:len(sets):len(sets)], SetMembership{Set: s, Outside: true})
+		return append(w.sources(w.m.Restrict(set, level, true), addressBits, in),
+			w.sources(w.m.Restrict(set, level, false), addressBits, out)...)
+	}
+	l := listedSources{sources: Sources{Sets: sets}, share: w.share(set, make(map[bdd.Node]float64))}
+	if w.countPrefixes(set, 0, make(map[bdd.Node]float64)) <= maxPrefixes {
+		l.sources.Prefixes = w.prefixes(set, make([]byte, addressBits/8), 0, nil)
+	} else {
+		l.sources.Masked = w.masked(set, make([]byte, addressBits/8), make([]byte, addressBits/8), nil)
+	}
+	return []listedSources{l}
+}
+
+// maxPrefixes bounds the prefixes of one part; a set that needs more, such as
+// all odd addresses, is told as addresses with masks.
+const maxPrefixes = 1 << 17
+
+// share is the part of all addresses that are in the set.
+func (w *walker) share(n bdd.Node, memo map[bdd.Node]float64) float64 {
+	if n <= bdd.True {
+		return float64(n)
+	}
+	if s, ok := memo[n]; ok {
+		return s
+	}
+	s := (w.share(w.m.Low(n), memo) + w.share(w.m.High(n), memo)) / 2
+	memo[n] = s
+	return s
+}
+
+// countPrefixes is the number of prefixes that n needs below depth. memo holds
+// it for n at its own level.
+func (w *walker) countPrefixes(n bdd.Node, depth int, memo map[bdd.Node]float64) float64 {
+	level, ok := w.m.Level(n)
+	if !ok {
+		return float64(n)
+	}
+	count, ok := memo[n]
+	if !ok {
+		count = w.countPrefixes(w.m.Low(n), level+1, memo) + w.countPrefixes(w.m.High(n), level+1, memo)
+		memo[n] = count
+	}
+	for ; depth < level; depth++ {
+		count *= 2
+	}
+	return count
+}
+
+// prefixes appends the set's prefixes in ascending order.
+func (w *walker) prefixes(n bdd.Node, address []byte, depth int, list []netip.Prefix) []netip.Prefix {
+	switch n {
+	case bdd.False:
+		return list
+	case bdd.True:
+		a, _ := netip.AddrFromSlice(address)
+		return append(list, netip.PrefixFrom(a, depth))
+	}
+	lo, hi := n, n
+	if level, _ := w.m.Level(n); level == depth {
+		lo, hi = w.m.Low(n), w.m.High(n)
+	}
+	list = w.prefixes(lo, address, depth+1, list)
+	address[depth/8] |= 1 << (7 - depth%8)
+	list = w.prefixes(hi, address, depth+1, list)
+	address[depth/8] &^= 1 << (7 - depth%8)
+	return list
+}
+
+// masked appends the set as addresses of which only the bits in a mask count.
+func (w *walker) masked(n bdd.Node, address, mask []byte, list []MaskedAddress) []MaskedAddress {
+	level, ok := w.m.Level(n)
+	if !ok {
+		if n == bdd.False || len(list) > maxPrefixes {
+			return list
+		}
+		a, _ := netip.AddrFromSlice(address)
+		m, _ := netip.AddrFromSlice(mask)
+		return append(list, MaskedAddress{a, m})
+	}
+	bit := byte(1) << (7 - level%8)
+	mask[level/8] |= bit
+	list = w.masked(w.m.Low(n), address, mask, list)
+	address[level/8] |= bit
+	list = w.masked(w.m.High(n), address, mask, list)
+	address[level/8] &^= bit
+	mask[level/8] &^= bit
+	return list
+}
