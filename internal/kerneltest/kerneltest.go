@@ -30,7 +30,8 @@ type Interface struct {
 	Name string
 	// Index is the number that the link gets; 0 lets the kernel choose.
 	Index int
-	// Addresses are own addresses with the length of their network.
+	// Addresses are own addresses with the length of their network. The link-local
+	// one, fe80::ff:fe00:N for the Nth interface of the layout, is there anyway.
 	Addresses []string
 }
 

@@ -168,9 +168,14 @@ func (ns *Namespace) setUp(layout Layout) error {
 
 func linkLines(iface Interface, mac macAddress) []string {
 	// NOARP spares address resolution: whatever is sent out appears at once. The
-	// ring of a TAP is as long as its queue.
-	lines := []string{fmt.Sprintf("link set %s address %x:%x:%x:%x:%x:%x txqueuelen %d arp off up",
-		iface.Name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], ringLength)}
+	// ring of a TAP is as long as its queue. The kernel makes a link-local address
+	// when it comes to it; ours is the same one, there from the start.
+	lines := []string{
+		fmt.Sprintf("link set %s address %x:%x:%x:%x:%x:%x txqueuelen %d arp off addrgenmode none",
+			iface.Name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], ringLength),
+		fmt.Sprintf("link set %s up", iface.Name),
+		fmt.Sprintf("addr add fe80::ff:fe00:%x/64 dev %s scope link nodad", mac[5], iface.Name),
+	}
 	for _, address := range iface.Addresses {
 		line := fmt.Sprintf("addr add %s dev %s", address, iface.Name)
 		if strings.Contains(address, ":") {
