@@ -80,22 +80,43 @@ func portsOf(port uint16, part firewall.Part) []uint16 {
 	return []uint16{port, part.DeliveredTo.Port}
 }
 
-// settle takes back what can't be known: with rules unread only what the kernel
-// drops by itself is certain. Delivery where the packet was sent to anyway is left out.
+// settle takes back what can't be known. Delivery where the packet was sent to anyway is left out.
 func settle(parts []firewall.Part, t target, port uint16, unread []string) []firewall.Part {
 	out := make([]firewall.Part, len(parts))
 	for i, part := range parts {
 		if d := part.DeliveredTo; d != nil && *d == (firewall.Delivery{Address: t.addr, Port: port}) {
 			part.DeliveredTo = nil
 		}
-		if len(unread) > 0 && !kernelDrops(part) {
-			part = undecided(part, "could not be read: "+strings.Join(unread, ", "))
-		} else if t.unsure && part.Fate != firewall.Dropped && part.Fate != firewall.Rejected {
+		part = Doubt(part, unread)
+		if t.unsure && part.Fate != firewall.Dropped && part.Fate != firewall.Rejected {
 			part = undecided(part, "the kernel didn't say whether this IPv6 socket takes IPv4 packets")
 		}
 		out[i] = part
 	}
 	return out
+}
+
+// Doubt takes back what can't be known while something that decides about packets
+// is unread: all but what the kernel drops by itself.
+func Doubt(part firewall.Part, unread []string) firewall.Part {
+	if len(unread) == 0 || kernelDrops(part) {
+		return part
+	}
+	return undecided(part, "could not be read: "+strings.Join(unread, ", "))
+}
+
+// Witness is an address from the middle of the largest of the prefixes; invalid if there are none.
+func Witness(s firewall.Sources) netip.Addr {
+	if len(s.Prefixes) == 0 {
+		return netip.Addr{}
+	}
+	p := slices.MinFunc(s.Prefixes, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
+	bytes := p.Addr().AsSlice()
+	if bit := p.Bits(); bit < p.Addr().BitLen() {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	a, _ := netip.AddrFromSlice(bytes)
+	return a
 }
 
 func undecided(part firewall.Part, why string) firewall.Part {

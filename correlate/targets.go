@@ -84,6 +84,15 @@ func ingress(n *firewall.Network) []firewall.Interface {
 	return out
 }
 
+// Ingress are the names of the interfaces that packets come in by from outside.
+func Ingress(n *firewall.Network) []string {
+	var out []string
+	for _, i := range ingress(n) {
+		out = append(out, i.Name)
+	}
+	return out
+}
+
 func handsOver(n *firewall.Network, i firewall.Interface) bool {
 	switch master(n, i).Kind {
 	case "bridge", "bond", "team", "openvswitch":

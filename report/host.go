@@ -21,7 +21,9 @@ type Host struct {
 	// OS is named like GOOS, Kernel is the kernel's release.
 	OS, Kernel string
 	// Backends are the packet filters in use, sorted.
-	Backends   []string
+	Backends []string
+	// Managers are the programs that wrote rules: ufw, Docker …
+	Managers   []string
 	Interfaces []Interface
 	Gaps       []gaps.Gap
 	// Tool is the version of netglance.
@@ -50,6 +52,9 @@ func (h Host) header() string {
 	parts := []string{Clean(h.Name), h.system()}
 	if len(h.Backends) > 0 {
 		parts = append(parts, strings.Join(cleanAll(h.Backends), ", "))
+	}
+	if len(h.Managers) > 0 {
+		parts = append(parts, strings.Join(h.Managers, ", "))
 	}
 	shown := 0
 	for _, i := range h.Interfaces {

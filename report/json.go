@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/netglance/netglance/firewall"
@@ -56,7 +57,7 @@ func newDocument(h Host) document {
 
 // withOwnerGaps adds a gap for every reason why owners are missing that is not among them yet.
 func withOwnerGaps(h Host, reason, hint string) Host {
-	if reason == "" || slices.ContainsFunc(h.Gaps, func(g gaps.Gap) bool { return g.Reason == reason }) {
+	if reason == "" || slices.ContainsFunc(h.Gaps, func(g gaps.Gap) bool { return strings.HasPrefix(g.Reason, reason) }) {
 		return h
 	}
 	h.Gaps = append(slices.Clip(h.Gaps), gaps.Gap{Source: "socket owners", Reason: reason, Hint: hint})

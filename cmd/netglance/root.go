@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/netglance/netglance/platform"
+	"github.com/netglance/netglance/report"
+)
+
+// options are the global flags.
+type options struct {
+	host    string
+	json    bool
+	format  string
+	noColor bool
+	quiet   bool
+	verbose bool
+}
+
+// An app is one run of netglance.
+type app struct {
+	world
+	options
+}
+
+// run is the whole program: it returns the exit code.
+func run(ctx context.Context, args []string, w world) int {
+	root := newRoot(&app{world: w})
+	root.SetArgs(args)
+	root.SetIn(w.in)
+	root.SetOut(w.out)
+	root.SetErr(w.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	f := as(err)
+	fmt.Fprintf(w.err, "netglance: %s\n", report.Clean(f.Error()))
+	if f.hint != "" {
+		fmt.Fprintf(w.err, "  %s\n", report.Clean(f.hint))
+	}
+	return f.code
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netglance",
+		Short: "Who owns each port of this host, who can reach it, by which rule, and is that meant?",
+		Long: `netglance tells, for every port of a host, who owns it, exactly which sources
+can reach it and by which rule, and whether that is intended. It only reads.`,
+		Example: `  sudo netglance firewall                       what is open here, to whom, and why
+  sudo netglance firewall explain 22/tcp        the way of a packet through the rules
+  netglance listeners                           who listens
+  sudo netglance record web-1.ng                take the host along …
+  netglance firewall --host web-1.ng            … and look at it elsewhere`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFormat() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.host, "host", "", "answer for the host recorded in `FILE` instead of this one")
+	flags.BoolVar(&a.json, "json", false, "JSON on standard output (same as --format json)")
+	flags.StringVar(&a.format, "format", "", "output `FORMAT`: text or json")
+	flags.BoolVar(&a.noColor, "no-color", false, "no colors (also with NO_COLOR set)")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "just the answer: no header, no notes")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "every reason, and what to do about it")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("see: "+c.CommandPath()+" --help", "%w", err)
+	})
+	root.AddCommand(newFirewall(a), newListeners(a), newRecord(a), newVersion(a))
+	return root
+}
+
+var formats = []string{"text", "json"}
+
+func (a *app) checkFormat() error {
+	if a.format != "" && !slices.Contains(formats, a.format) {
+		return usage("use --format text or --format json", "--format %q: no such format", a.format)
+	}
+	if a.json && a.format == "text" {
+		return usage("use one of them", "--json and --format text exclude each other")
+	}
+	a.json = a.json || a.format == "json"
+	return nil
+}
+
+func (a *app) openHost() (platform.Host, error) {
+	host, err := a.open(a.host)
+	if err != nil {
+		return nil, hostFile(a.host, err)
+	}
+	return host, nil
+}
+
+func (a *app) style() report.Style {
+	width, terminal := a.terminal()
+	color := terminal && !a.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+	return report.Style{Color: color, Width: width, Quiet: a.quiet, Verbose: a.verbose}
+}
+
+// notes tells on standard error what could not be read, where the answer's text doesn't.
+func (a *app) notes(h report.Host) {
+	if !a.json && !a.quiet {
+		report.GapsText(a.err, h, report.Style{})
+	}
+}
+
+// toolVersion is the module's version as the go command stamped it.
+func toolVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

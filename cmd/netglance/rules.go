@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/netglance/netglance/report"
+)
+
+func newRules(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rules",
+		Short: "The rules in the order in which a packet meets them",
+		Long: `rules lists all rules, hook by hook, base chains by priority across tables and
+families, and chains that are called below the first rule that calls them.`,
+		Example: "  sudo netglance firewall rules",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return a.rules() },
+	}
+}
+
+func (a *app) rules() error {
+	host, err := a.openHost()
+	if err != nil {
+		return err
+	}
+	s := readRules(host)
+	if a.json {
+		return internal(report.RulesJSON(a.out, s.about, s.rules))
+	}
+	a.notes(s.about)
+	if len(s.rules.Tables) == 0 && len(s.unread) > 0 {
+		return nil // "no rule" and "could not read the rules" never look alike
+	}
+	return internal(report.RulesText(a.out, s.rules, a.style()))
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/netglance/netglance/platform"
+)
+
+// A world is what surrounds a run, so that tests can bring their own.
+type world struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	// terminal says whether out is one, and how many cells wide.
+	terminal func() (width int, ok bool)
+	// open gives the host that --host names; "" is this one.
+	open func(file string) (platform.Host, error)
+}
+
+func system() world {
+	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, open: openHost}
+}
+
+func stdoutTerminal() (int, bool) {
+	fd := int(os.Stdout.Fd())
+	if !term.IsTerminal(fd) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil {
+		return 0, true
+	}
+	return width, true
+}
+
+func openHost(file string) (platform.Host, error) {
+	if file == "" {
+		return platform.Live(), nil
+	}
+	return platform.OpenRecording(file)
+}
