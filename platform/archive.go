@@ -116,9 +116,12 @@ func readRecords(input io.Reader, limit int64) (*Recording, error) {
 
 func readMagic(input *bufio.Reader) error {
 	line := make([]byte, 0, len(magic)+maxVersionLen)
-	for len(line) < cap(line) {
+	for {
 		c, err := input.ReadByte()
-		if err != nil || c == '\n' {
+		if err != nil || len(line) == cap(line) {
+			return ErrNotRecording
+		}
+		if c == '\n' {
 			break
 		}
 		line = append(line, c)
