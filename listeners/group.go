@@ -10,22 +10,26 @@ import (
 // one SO_REUSEPORT group (or, for UDP, sockets that share by SO_REUSEADDR). The
 // kernel shows neither option.
 func group(sockets []socket, devices map[uint32]string, chosen portRange) []Listener {
-	slices.SortFunc(sockets, func(a, b socket) int { return order(&a, &b, devices) })
-	listeners := make([]Listener, 0, len(sockets))
-	inodes := make([]uint64, 0, len(sockets)) // one array for all rows
-	for start := 0; start < len(sockets); {
+	sorted := make([]*socket, len(sockets))
+	for i := range sockets {
+		sorted[i] = &sockets[i]
+	}
+	slices.SortFunc(sorted, func(a, b *socket) int { return order(a, b, devices) })
+	listeners := make([]Listener, 0, len(sorted))
+	inodes := make([]uint64, 0, len(sorted)) // one array for all rows
+	for start := 0; start < len(sorted); {
 		end := start + 1
-		for end < len(sockets) && sameGroup(&sockets[start], &sockets[end]) {
+		for end < len(sorted) && sameGroup(sorted[start], sorted[end]) {
 			end++
 		}
 		from := len(inodes)
 		for i := start; i < end; i++ {
 			// a dump may tell a socket twice when the table moves below it
-			if i == start || sockets[i].inode != sockets[i-1].inode {
-				inodes = append(inodes, sockets[i].inode)
+			if i == start || sorted[i].inode != sorted[i-1].inode {
+				inodes = append(inodes, sorted[i].inode)
 			}
 		}
-		l := listener(&sockets[start], devices, chosen)
+		l := listener(sorted[start], devices, chosen)
 		l.Inodes = inodes[from:len(inodes):len(inodes)]
 		listeners = append(listeners, l)
 		start = end
@@ -85,8 +89,10 @@ func order(a, b *socket, devices map[uint32]string) int {
 	if n := a.local.Addr().Compare(b.local.Addr()); n != 0 {
 		return n
 	}
-	if n := strings.Compare(devices[a.device], devices[b.device]); n != 0 {
-		return n
+	if a.device != b.device {
+		if n := strings.Compare(devices[a.device], devices[b.device]); n != 0 {
+			return n
+		}
 	}
 	return orderAtAddress(a, b)
 }

@@ -3,6 +3,7 @@ package listeners
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,7 +79,8 @@ func appendOnce(pids []int, pid int) []int {
 const privilegeHint = "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
 
 // ownerBlindness says what keeps processes from sight, besides descriptors that
-// could not be read: nothing, if it is empty.
+// could not be read: nothing, if it is empty. Only asked where a socket has no
+// holder.
 func ownerBlindness(host Host) gaps.Gap {
 	if reason := hidden(host); reason != "" {
 		return gaps.Gap{Source: "/proc", Reason: reason, Hint: privilegeHint}
@@ -150,11 +152,15 @@ func readHolders(host Host, sockets []socket, text []byte, err error) *holders {
 		h.gap = gaps.Gap{Source: "/proc/PID/fd", Reason: unreadableReason(unreadable), Hint: privilegeHint, Err: errPermission}
 	case bad > 0:
 		h.gap = gaps.Gap{Source: "/proc/PID/fd", Reason: strconv.Itoa(bad) + " lines about descriptors are not understood"}
-	default:
+	case slices.ContainsFunc(sockets, h.unheld):
 		h.gap = ownerBlindness(host)
 	}
 	return h
 }
+
+// unheld says that no process was seen with the socket. Inode 0 is a socket to
+// which no descriptor can lead.
+func (h *holders) unheld(s socket) bool { return s.inode != 0 && len(h.pids[s.inode]) == 0 }
 
 func unreadableReason(n int) string {
 	if n == 1 {

@@ -9,14 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
-
-// processReaders is how many processes are read at a time; more wait for the same
-// locks in the kernel.
-const processReaders = 2
 
 // readOwners reads the processes that hold sockets, and no others. One that is gone
 // meanwhile is not in the result.
@@ -33,16 +27,7 @@ func readOwners(host Host, h *holders) map[int]*Process {
 	sorted := slices.Sorted(maps.Keys(pids))
 	read := make([]*Process, len(sorted))
 	facts := &hostFacts{boot: bootTime(host), users: readUsers(host)}
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(processReaders, len(sorted)) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(sorted); i = int(next.Add(1)) - 1 {
-				read[i] = readProcess(host, sorted[i], facts)
-			}
-		})
-	}
-	workers.Wait()
+	inTurns(len(sorted), func(i int) { read[i] = readProcess(host, sorted[i], facts) })
 	for i, pid := range sorted {
 		pids[pid] = read[i]
 	}

@@ -79,42 +79,28 @@ type observation struct {
 	ownedByKernel map[uint64]bool
 }
 
+// observe reads the sockets before their holders: the walk over the descriptors
+// takes all processors, so that both together take longer.
 func observe(host Host) observation {
-	var text []byte
-	var failed error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		text, failed = host.SocketHolders()
-	}()
 	sockets, found := readSockets(host)
-	<-done
-	return observation{sockets: sockets, gaps: found, holders: readHolders(host, sockets, text, failed)}
-}
-
-// unheld says that no process was seen with the socket; inode 0 is a socket that
-// no descriptor can lead to.
-func (o *observation) unheld(inode uint64) bool {
-	return inode != 0 && len(o.holders.pids[inode]) == 0
+	if len(sockets) == 0 {
+		return observation{gaps: found, holders: &holders{}}
+	}
+	text, err := host.SocketHolders()
+	return observation{sockets: sockets, gaps: found, holders: readHolders(host, sockets, text, err)}
 }
 
 func doubtful(o observation) bool {
-	return o.holders.complete() &&
-		slices.ContainsFunc(o.sockets, func(s socket) bool { return o.unheld(s.inode) })
+	return o.holders.complete() && slices.ContainsFunc(o.sockets, o.holders.unheld)
 }
 
 func unheldTwice(first, second observation) map[uint64]bool {
-	before := make(map[uint64]bool)
-	for i := range first.sockets {
-		if inode := first.sockets[i].inode; first.unheld(inode) {
-			before[inode] = true
-		}
+	before, twice := make(map[uint64]bool), make(map[uint64]bool)
+	for _, s := range first.sockets {
+		before[s.inode] = first.holders.unheld(s)
 	}
-	twice := make(map[uint64]bool)
-	for i := range second.sockets {
-		if inode := second.sockets[i].inode; before[inode] && second.unheld(inode) && second.holders.complete() {
-			twice[inode] = true
-		}
+	for _, s := range second.sockets {
+		twice[s.inode] = before[s.inode] && second.holders.unheld(s) && second.holders.complete()
 	}
 	return twice
 }
@@ -146,7 +132,7 @@ func assign(l *Listener, o observation, processes map[int]*Process) {
 		switch {
 		case inode == 0 || o.ownedByKernel[inode]:
 			kernel++
-		case o.unheld(inode):
+		case len(o.holders.pids[inode]) == 0:
 			unheld++
 		}
 	}

@@ -120,11 +120,11 @@ var errTorn = errors.New("listeners: the sockets changed during the dump")
 // that can't be read is an error beside the sockets of the others.
 func parseSockDiag(protocol string, buffer []byte) ([]socket, error) {
 	sockets := make([]socket, 0, len(buffer)/112)
-	var bad error
+	var bad, torn error
 	done := false
 	err := netlink.Each(buffer, func(m netlink.Message) error {
 		if m.Interrupted() {
-			return errTorn
+			torn = errTorn
 		}
 		switch m.Type {
 		case netlink.TypeDone:
@@ -144,7 +144,7 @@ func parseSockDiag(protocol string, buffer []byte) ([]socket, error) {
 	if err == nil && !done {
 		err = fmt.Errorf("%w: the dump has no end", netlink.ErrTruncated)
 	}
-	return sockets, errors.Join(err, bad)
+	return sockets, errors.Join(err, torn, bad)
 }
 
 // dumpError is the negative errno that an error, or a dump's end, carries. The

@@ -67,23 +67,35 @@ func readSockets(host Host) ([]socket, []gaps.Gap) {
 	text, _ := host.ReadFile(procNet + "protocols") // without it everything is asked for
 	counts := parseProtocols(text)
 	found := unreadSockets(counts)
+	asked := slices.DeleteFunc(slices.Clone(tables), func(t table) bool { return !t.worthAsking(counts) })
 	var sockets []socket
 	var fallback refusals
-	for _, t := range tables {
-		if !t.worthAsking(counts) {
-			continue
-		}
-		part, err := dumpTable(host, t)
+	for i, d := range dumpTables(host, asked) {
+		part, err := d.sockets, d.err
 		if err != nil && len(part) == 0 {
 			var gap []gaps.Gap
-			part, gap = fallback.read(host, t, err)
+			part, gap = fallback.read(host, asked[i], err)
 			found = append(found, gap...)
 		} else if err != nil {
-			found = append(found, incomplete(t.protocol, "sock_diag", err))
+			found = append(found, incomplete(asked[i].protocol, "sock_diag", err))
 		}
 		sockets = append(sockets, part...)
 	}
 	return withoutSubflows(sockets), append(found, fallback.gaps()...)
+}
+
+type dumped struct {
+	sockets []socket
+	err     error
+}
+
+// dumpTables dumps two tables at a time.
+func dumpTables(host Host, asked []table) []dumped {
+	dumps := make([]dumped, len(asked))
+	inTurns(len(asked), func(i int) {
+		dumps[i].sockets, dumps[i].err = dumpTable(host, asked[i])
+	})
+	return dumps
 }
 
 // tornDumps is how often a dump is repeated that was torn.
@@ -201,11 +213,14 @@ func (r *refusals) gaps() []gaps.Gap {
 	if len(r.tables) == 0 {
 		return nil
 	}
+	untold := "the bound device"
+	if slices.ContainsFunc(r.tables, func(file string) bool { return strings.HasSuffix(file, "6") && file != "raw6" }) {
+		untold += ", nor whether an IPv6 socket takes IPv4"
+	}
 	return []gaps.Gap{{
 		Source: "sock_diag",
-		Reason: fmt.Sprintf("the kernel refused; read from /proc/net/{%s} instead, which doesn't tell the bound device, nor whether an IPv6 socket takes IPv4",
-			strings.Join(r.tables, ",")),
-		Err: r.err,
+		Reason: fmt.Sprintf("the kernel refused; read from /proc/net/{%s} instead, which doesn't tell %s", strings.Join(r.tables, ","), untold),
+		Err:    r.err,
 	}}
 }
 
