@@ -98,6 +98,8 @@ type Part struct {
 	Conditions []Condition
 	// Outcomes are the fates that a Conditional part can have.
 	Outcomes []Fate
+	// Acceptances are all decisions by which packets of the part are accepted.
+	Acceptances []Decision
 	// DeliveredTo is set for accepted packets, and conditional ones that may be.
 	DeliveredTo *Delivery
 

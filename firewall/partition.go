@@ -101,7 +101,11 @@ func (w *walker) refine(cells []cell, possible bdd.Node, i int) []cell {
 func (w *walker) part(c cell, outcomes []outcome) Part {
 	best := outcomes[c.outcomes[0]]
 	var fates []Fate
+	var acceptances []Decision
 	for _, i := range c.outcomes {
+		if outcomes[i].fate == Accepted {
+			acceptances = append(acceptances, outcomes[i].decision)
+		}
 		if !slices.Contains(fates, outcomes[i].fate) {
 			fates = append(fates, outcomes[i].fate)
 		}
@@ -110,7 +114,7 @@ func (w *walker) part(c cell, outcomes []outcome) Part {
 		}
 	}
 	slices.Sort(fates)
-	p := Part{Fate: best.fate, DecidedBy: best.decision, DeliveredTo: best.delivery, set: c.sources}
+	p := Part{Fate: best.fate, DecidedBy: best.decision, Acceptances: acceptances, DeliveredTo: best.delivery, set: c.sources}
 	if len(fates) > 1 {
 		p.Fate, p.Outcomes = Conditional, fates
 		p.Conditions = w.conditions(c, outcomes, fates)
