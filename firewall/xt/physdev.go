@@ -50,6 +50,29 @@ func (p physdev) steps(Decoder) []firewall.Step {
 	return s
 }
 
+// InterfaceStep matches an interface name under a mask, as the header of a
+// legacy rule has it; nil where the mask is empty and every name matches.
+func InterfaceStep(v firewall.Value, name, mask [16]byte, invert bool) firewall.Step {
+	s := interfaceName(v, name, mask)
+	c, ok := s.(firewall.Compare)
+	switch {
+	case !ok && !invert:
+		return nil
+	case !ok:
+		return never()
+	case invert:
+		c.Op = firewall.NotEqual
+	}
+	return c
+}
+
+// InterfaceText is a name as iptables prints it, "+" at its end for a wildcard.
+func InterfaceText(name, mask [16]byte) string { return interfaceText(name, mask) }
+
+// InterfaceBytes are the bytes and the mask of a name as written; false where it
+// is too long.
+func InterfaceBytes(text string) (name, mask [16]byte, ok bool) { return interfaceBytes(text) }
+
 // interfaceName compares a name under a mask: all 16 bytes, or those before a wildcard.
 func interfaceName(v firewall.Value, name, mask [16]byte) firewall.Step {
 	length := bytes.IndexByte(mask[:], 0)

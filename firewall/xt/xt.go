@@ -140,6 +140,12 @@ func (d Decoder) order() binary.ByteOrder {
 }
 
 // Comment is the text of a comment match.
+func (e Extension) Comment() (string, bool) {
+	c, ok := e.body.(comment)
+	return string(c), ok
+}
+
+// Comment is the text of a comment match's blob.
 func Comment(name string, data []byte) (string, bool) {
 	if name != "comment" {
 		return "", false
