@@ -131,7 +131,10 @@ func (g *generator) priority(hook, kind string) int {
 		around := map[string]int{"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}[hook]
 		return around + g.IntN(3) - 1
 	}
-	priorities := []int{-350, -300, -250, -200, -150, -100, -50, 0, 0, 0, 1, 50, 100, 150, 300}
+	// Beside connection tracking (-200) and translation (-100, 100), never with
+	// them: hooks of one priority run in the order in which they were registered,
+	// which no ruleset tells.
+	priorities := []int{-350, -300, -250, -201, -199, -150, -101, -99, -50, 0, 0, 0, 1, 50, 99, 101, 300}
 	return priorities[g.IntN(len(priorities))]
 }
 

@@ -1,0 +1,248 @@
+package firewall_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/kerneltest"
+	"github.com/netglance/netglance/internal/kerneltest/nftgen"
+)
+
+// The settings of the random comparison, from the environment:
+// NETGLANCE_SEEDS=FROM-TO (both included), NETGLANCE_PACKETS=N a ruleset,
+// NETGLANCE_DISAGREEMENTS=DIR to keep the shrunk cases.
+type settings struct {
+	first, last uint64
+	packets     int
+	directory   string
+}
+
+func readSettings(t *testing.T) settings {
+	s := settings{first: 1, last: 40, packets: 200, directory: os.Getenv("NETGLANCE_DISAGREEMENTS")}
+	if text := os.Getenv("NETGLANCE_SEEDS"); text != "" {
+		if _, err := fmt.Sscanf(text, "%d-%d", &s.first, &s.last); err != nil {
+			t.Fatalf("NETGLANCE_SEEDS=%q: want FROM-TO: %v", text, err)
+		}
+	}
+	if text := os.Getenv("NETGLANCE_PACKETS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("NETGLANCE_PACKETS: %v", err)
+		}
+		s.packets = n
+	}
+	return s
+}
+
+// A world is a host to put random rulesets on.
+type world struct {
+	name   string
+	layout kerneltest.Layout
+}
+
+var worldLinks = []kerneltest.Interface{
+	{Name: "eth0", Index: 2, Addresses: []string{"203.0.113.7/24", "203.0.113.8/24", "2001:db8::7/64", "2001:db8::8/64"}},
+	{Name: "eth1", Index: 7, Addresses: []string{"192.168.7.1/24", "fd00:7::1/64"}},
+	{Name: "docker0", Index: 300, Addresses: []string{"172.17.0.1/16", "fd00:17::1/64"}},
+}
+
+var worldRoutes = []string{
+	"default via 203.0.113.1 dev eth0",
+	"default via 2001:db8::1 dev eth0",
+	"10.9.0.0/16 via 192.168.7.254 dev eth1",
+	"2001:db8:51:7::/64 via fd00:7::fe dev eth1",
+	"blackhole 198.51.100.64/26",
+	"unreachable 8.8.8.128/25",
+	"unreachable 2a00:1::/32",
+}
+
+var worlds = []world{
+	{"a router", kerneltest.Layout{
+		Interfaces: worldLinks, Routes: worldRoutes,
+		Sysctls: map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"},
+	}},
+	{"a strict host", kerneltest.Layout{
+		Interfaces: worldLinks, Routes: worldRoutes,
+		Sysctls: map[string]string{"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0", "ipv4/conf/all/rp_filter": "1"},
+	}},
+	{"a router with policy routing", kerneltest.Layout{
+		Interfaces: worldLinks,
+		Routes:     append(append([]string{}, worldRoutes...), "default via 192.168.7.254 dev eth1 table 100", "default via fd00:7::fe dev eth1 table 100"),
+		Setup:      []string{"-4 rule add fwmark 1 lookup 100", "-6 rule add fwmark 1 lookup 100", "-4 rule add from 100.64.0.0/10 blackhole"},
+		Sysctls: map[string]string{
+			"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1", "ipv4/conf/all/rp_filter": "2",
+			"ipv4/conf/eth1/route_localnet": "1", "ipv4/conf/eth0/src_valid_mark": "1",
+		},
+	}},
+}
+
+var rulesetOptions = nftgen.Options{
+	Interfaces: []string{"eth0", "eth1", "docker0"},
+	Own4:       []string{"203.0.113.7", "203.0.113.8", "192.168.7.1", "172.17.0.1"},
+	Own6:       []string{"2001:db8::7", "2001:db8::8", "fd00:7::1", "fd00:17::1"},
+	Behind4:    []string{"172.17.0.2", "172.17.0.3", "192.168.7.9"},
+	Behind6:    []string{"fd00:17::2", "fd00:7::9"},
+}
+
+var packetHost = nftgen.Host{
+	Interfaces: []string{"eth0", "eth0", "eth1", "docker0"},
+	Destinations: addresses("203.0.113.7 203.0.113.7 203.0.113.7 203.0.113.8 192.168.7.1 172.17.0.1 172.17.0.2 192.168.7.9 10.9.3.3 127.0.0.1 203.0.113.255 198.51.100.70 " +
+		"2001:db8::7 2001:db8::7 2001:db8::7 2001:db8::8 fd00:7::1 fd00:17::2 fd00:7::9 2a00:1::5 fe80::ff:fe00:1"),
+	Sources: addresses("198.51.100.9 203.0.113.200 192.168.7.77 172.17.0.2 10.9.3.4 127.0.0.1 203.0.113.8 8.8.8.200 224.0.0.1 0.0.0.0 255.255.255.255 100.64.0.1 " +
+		"2001:db8:51::9 2001:db8::200 fd00:7::77 fd00:17::2 2001:db8:51:7::4 fe80::9 2a00:1::5 ::1 2001:db8::8"),
+	Ports: ports("1 7 22 53 80 443 700 1023 1024 1025 3000 8080 9090 20000 33333 50000 65535"),
+}
+
+func addresses(text string) (list []netip.Addr) {
+	for _, field := range strings.Fields(text) {
+		list = append(list, netip.MustParseAddr(field))
+	}
+	return list
+}
+
+func ports(text string) (list []uint16) {
+	for _, field := range strings.Fields(text) {
+		n, err := strconv.ParseUint(field, 10, 16)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, uint16(n))
+	}
+	return list
+}
+
+// tally is what a comparison found.
+type tally struct {
+	rulesets, packets, wrong, conditional int
+	kinds                                 map[kerneltest.Kind]int
+	// reported counts disagreements by what the kernel and netglance said: only the
+	// first of each is shrunk.
+	reported map[string]int
+}
+
+func TestRandomRulesetsDoWhatTheKernelDoes(t *testing.T) {
+	settings := readSettings(t)
+	total := tally{kinds: map[kerneltest.Kind]int{}, reported: map[string]int{}}
+	for i, world := range worlds {
+		t.Run(world.name, func(t *testing.T) {
+			o := newOracle(t, world.layout)
+			for seed := settings.first; seed <= settings.last; seed++ {
+				if seed%uint64(len(worlds)) == uint64(i) {
+					o.compareSeed(t, seed, settings, &total)
+				}
+			}
+		})
+	}
+	t.Logf("%d rulesets, %d packets: %d wrong, %d conditional (%.2f%%); the kernel: %v",
+		total.rulesets, total.packets, total.wrong, total.conditional, 100*float64(total.conditional)/float64(max(total.packets, 1)), total.kinds)
+	if total.wrong > 0 {
+		t.Errorf("%d of %d answers are wrong", total.wrong, total.packets)
+	}
+	if total.conditional*100 > total.packets {
+		t.Errorf("%d of %d answers are conditional", total.conditional, total.packets)
+	}
+}
+
+func (o *oracle) load(t *testing.T, script nftgen.Script) error {
+	t.Helper()
+	return o.ns.NFT("flush ruleset\n" + script.String())
+}
+
+func (o *oracle) compareSeed(t *testing.T, seed uint64, settings settings, total *tally) {
+	script := nftgen.Generate(seed, rulesetOptions)
+	if err := o.load(t, script); err != nil {
+		t.Errorf("seed %d: %v", seed, err)
+		return
+	}
+	evaluator := o.evaluator()
+	r := rand.New(rand.NewPCG(seed, 1))
+	probes := o.probes(t, r, script, settings.packets)
+	outcomes := o.ns.Probe(probes)
+	total.rulesets++
+	total.packets += len(probes)
+	for i, probe := range probes {
+		total.kinds[outcomes[i].Kind]++
+		j := judge(evaluator, probe)
+		if j.Fate == firewall.Conditional {
+			total.conditional++
+		}
+		if j.agrees(probe, outcomes[i]) || j.agrees(probe, o.alone(probe)) {
+			continue
+		}
+		total.wrong++
+		total.reported[j.signature(outcomes[i])]++
+		if total.reported[j.signature(outcomes[i])] > 1 || len(total.reported) > maxReports {
+			continue
+		}
+		o.report(t, seed, script, probe, settings.directory)
+		if err := o.load(t, script); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// maxReports is how many disagreements are shrunk and printed.
+const maxReports = 12
+
+// signature tells disagreements apart.
+func (j judgement) signature(o kerneltest.Outcome) string {
+	return fmt.Sprint(o.Kind, o.Answered, j.Fate, j.crash, j.DecidedBy.Text)
+}
+
+// probes are packets at the edges of what the script names, with a listener
+// wherever one of them may end up.
+func (o *oracle) probes(t *testing.T, r *rand.Rand, script nftgen.Script, count int) []kerneltest.Probe {
+	t.Helper()
+	edges := nftgen.FindEdges(script.String())
+	if err := o.ns.ListenEverywhere(append(edges.Ports, packetHost.Ports...)...); err != nil {
+		t.Fatal(err)
+	}
+	var probes []kerneltest.Probe
+	for _, p := range nftgen.Packets(r, packetHost, edges, count) {
+		probes = append(probes, kerneltest.Probe{
+			Via: p.Interface, Protocol: p.Protocol, From: p.From, To: p.To, SourcePort: p.SourcePort, Port: p.Port,
+		})
+	}
+	return probes
+}
+
+// alone asks the kernel about one packet without any other before it.
+func (o *oracle) alone(probe kerneltest.Probe) kerneltest.Outcome {
+	o.ns.Forget()
+	return o.ns.Probe([]kerneltest.Probe{probe})[0]
+}
+
+// report shrinks a disagreement and prints it.
+func (o *oracle) report(t *testing.T, seed uint64, script nftgen.Script, probe kerneltest.Probe, directory string) {
+	t.Helper()
+	if err := o.load(t, script); err != nil {
+		t.Fatal(err)
+	}
+	wasFate, wasJudged := fate(probe, o.alone(probe)), judge(o.evaluator(), probe)
+	smallest := nftgen.Shrink(script, func(s nftgen.Script) bool {
+		if o.load(t, s) != nil {
+			return false
+		}
+		j, outcome := judge(o.evaluator(), probe), o.alone(probe)
+		return !j.agrees(probe, outcome) && fate(probe, outcome) == wasFate && j.Fate == wasJudged.Fate && (j.crash == "") == (wasJudged.crash == "")
+	})
+	if err := o.load(t, smallest); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("seed %d: %s, %s\n\n%s\nkernel:    %s (%s)\nevaluator: %s\n",
+		seed, t.Name(), probe, smallest, fate(probe, o.alone(probe)), o.alone(probe), judge(o.evaluator(), probe))
+	t.Error(text)
+	if directory == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(directory, fmt.Sprintf("seed-%d-%d.txt", seed, probe.SourcePort)), []byte(text), 0o644); err != nil {
+		t.Error(err)
+	}
+}
