@@ -83,7 +83,9 @@ type Reach struct {
 	// Destinations are sorted.
 	Destinations []netip.Addr
 	firewall.Part
-	// Declared says whether DecidedBy shows that the reach is meant, and by which rule.
+	// By is the accepting decision that says least about whether the reach is meant,
+	// and Declared what it says; DeclaredBy is the rule that says it, nil if none.
+	By         firewall.Decision
 	Declared   Declaration
 	DeclaredBy *firewall.Rule
 }

@@ -22,6 +22,22 @@ const (
 	NamesPort
 )
 
+// leastDeclared is the decision that lets packets of the part in and declares
+// least: a port is meant only as far as every way in is.
+func leastDeclared(part firewall.Part, ports []uint16, family int) (by firewall.Decision, kind Declaration, rule *firewall.Rule) {
+	decisions := part.Acceptances
+	if len(decisions) == 0 {
+		decisions = []firewall.Decision{part.DecidedBy}
+	}
+	for i, d := range decisions {
+		k, r := declares(d, ports, family)
+		if i == 0 || k < kind {
+			by, kind, rule = d, k, r
+		}
+	}
+	return by, kind, rule
+}
+
 // declares says how the rules that decided, on the way there or at the end,
 // declare one of the ports (before and after translation) for the family. The
 // rule is the one that declares; nil if none does.

@@ -65,7 +65,7 @@ func reach(r *row, ways []target, table reachTable, unread []string) []Reach {
 	for _, g := range groups {
 		for _, part := range g.parts {
 			e := Reach{Interface: g.first.iface, Family: g.first.family(), Destinations: g.destinations, Part: part}
-			e.Declared, e.DeclaredBy = declares(part.DecidedBy, portsOf(r.Port, part), e.Family)
+			e.By, e.Declared, e.DeclaredBy = leastDeclared(part, portsOf(r.Port, part), e.Family)
 			out = append(out, e)
 		}
 	}
@@ -130,7 +130,8 @@ func kernelDrops(p firewall.Part) bool {
 
 func equalParts(a, b firewall.Part) bool {
 	return a.Fate == b.Fate && equalDecisions(a.DecidedBy, b.DecidedBy) && equalSources(a.Sources, b.Sources) &&
-		slices.Equal(a.Conditions, b.Conditions) && slices.Equal(a.Outcomes, b.Outcomes) && equalDeliveries(a.DeliveredTo, b.DeliveredTo)
+		slices.Equal(a.Conditions, b.Conditions) && slices.Equal(a.Outcomes, b.Outcomes) &&
+		slices.EqualFunc(a.Acceptances, b.Acceptances, equalDecisions) && equalDeliveries(a.DeliveredTo, b.DeliveredTo)
 }
 
 func equalDecisions(a, b firewall.Decision) bool {
@@ -138,7 +139,7 @@ func equalDecisions(a, b firewall.Decision) bool {
 }
 
 func equalSources(a, b firewall.Sources) bool {
-	return slices.Equal(a.Prefixes, b.Prefixes) && slices.Equal(a.Sets, b.Sets)
+	return slices.Equal(a.Prefixes, b.Prefixes) && slices.Equal(a.Masked, b.Masked) && slices.Equal(a.Sets, b.Sets)
 }
 
 func equalDeliveries(a, b *firewall.Delivery) bool {

@@ -55,7 +55,7 @@ func beside(all, blocked []Reach) string {
 
 // whyOpen says what let the packets in although nothing declares it.
 func (w writer) whyOpen(r Reach) {
-	d := r.DecidedBy
+	d := r.By
 	switch {
 	case d.Rule == nil && d.Chain == nil:
 		text := d.Text

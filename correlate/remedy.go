@@ -18,10 +18,16 @@ func (w writer) remedy(text string) {
 // remedies says how to close the reach, and how to say that it is meant.
 func (w writer) remedies(undeclared []Reach) {
 	var commands []string
+	var closed []firewall.Decision
 	for _, r := range undeclared {
-		c := w.closing(r, undeclared)
+		if slices.ContainsFunc(closed, func(d firewall.Decision) bool { return equalDecisions(d, r.By) }) {
+			continue
+		}
+		closed = append(closed, r.By)
+		same := slices.DeleteFunc(slices.Clone(undeclared), func(o Reach) bool { return !equalDecisions(o.By, r.By) })
+		c := w.closing(r, same)
 		if len(c) == 0 {
-			w.remedy("drop it by a rule before: " + decisionName(r.DecidedBy))
+			w.remedy("drop it by a rule before " + decisionName(r.By))
 		}
 		commands = append(commands, c...)
 	}
@@ -31,12 +37,11 @@ func (w writer) remedies(undeclared []Reach) {
 	if len(w.e.Owners) > 0 && !loopbackOnly(w.e.Addresses) {
 		w.remedy(fmt.Sprintf("or, if only this host needs it, bind %s to 127.0.0.1 and ::1", w.e.Owners[0].Name))
 	}
-	if len(commands) > 0 {
-		last := commands[len(commands)-1]
-		if accept, ok := strings.CutSuffix(last, " drop"); ok {
-			w.remedy("or, if it is meant to be open, say so: " + accept + " accept")
-		} else if accept, ok := strings.CutSuffix(last, " -j DROP"); ok {
-			w.remedy("or, if it is meant to be open, say so: " + accept + " -j ACCEPT")
+	for _, c := range commands {
+		if rule, ok := strings.CutSuffix(c, " drop"); ok {
+			w.remedy("or, if it is meant to be open, say so: " + rule + " accept")
+		} else if rule, ok := strings.CutSuffix(c, " -j DROP"); ok {
+			w.remedy("or, if it is meant to be open, say so: " + rule + " -j ACCEPT")
 		}
 	}
 }
@@ -55,7 +60,7 @@ func decisionName(d firewall.Decision) string {
 // fell, in the language of the host's own firewall. Empty where a name can't be
 // written into a shell command without care.
 func (w writer) closing(r Reach, undeclared []Reach) []string {
-	d := r.DecidedBy
+	d := r.By
 	chain := d.Chain
 	if d.Rule != nil {
 		chain = d.Rule.Chain
@@ -73,10 +78,7 @@ func (w writer) closing(r Reach, undeclared []Reach) []string {
 	if chain.Table.Backend == firewall.IptablesNFT || chain.Table.Backend == firewall.IptablesLegacy {
 		return []string{iptablesRule(chain, d.Rule, ifaces, w.e, r)}
 	}
-	family := ""
-	if chain.Table.Family == firewall.FamilyInet {
-		family = families(undeclared)
-	}
+	family := w.family(chain, undeclared)
 	place := fmt.Sprintf("nft add rule %s", chainName(chain))
 	if d.Rule != nil {
 		place = fmt.Sprintf("nft insert rule %s handle %d", chainName(chain), d.Rule.Handle)
@@ -99,18 +101,24 @@ func (w writer) closingWithoutChain(r Reach, undeclared []Reach) []string {
 		if chain.Table.Backend == firewall.IptablesNFT {
 			return []string{iptablesRule(chain, &firewall.Rule{Number: 1}, ifaces, w.e, r)}
 		}
-		family := ""
-		if chain.Table.Family == firewall.FamilyInet {
-			family = families(undeclared)
-		}
+		family := w.family(chain, undeclared)
 		return []string{fmt.Sprintf("nft insert rule %s %s drop", chainName(chain), nftMatch(ifaces, family, w.e, r))}
 	}
 	name := "inet netglance " + hook.String()
 	return []string{
 		"nft add table inet netglance",
 		fmt.Sprintf("nft add chain %s '{ type filter hook %s priority filter; policy accept; }'", name, hook),
-		fmt.Sprintf("nft add rule %s %s drop", name, nftMatch(ifaces, families(undeclared), w.e, r)),
+		fmt.Sprintf("nft add rule %s %s drop", name, nftMatch(ifaces, w.family(nil, undeclared), w.e, r)),
 	}
+}
+
+// family is what a rule in the chain (nil: one of an inet table) must ask for,
+// where the port serves both families and only one is open.
+func (w writer) family(chain *firewall.Chain, undeclared []Reach) string {
+	if families(w.e.Reach) != "" || chain != nil && chain.Table.Family != firewall.FamilyInet {
+		return ""
+	}
+	return families(undeclared)
 }
 
 // filterChain is the first base chain that filters the family's packets in the

@@ -32,6 +32,7 @@ type Answer struct {
 type answerJSON struct {
 	Question    *Question       `json:"query,omitempty"`
 	Sources     []netip.Prefix  `json:"sources,omitempty"`
+	SourceMasks []maskedJSON    `json:"source_masks,omitempty"`
 	SourceSets  []setJSON       `json:"source_sets,omitempty"`
 	Verdict     string          `json:"verdict"`
 	Outcomes    []string        `json:"outcomes,omitempty"`
@@ -110,7 +111,7 @@ func ExplainJSON(w io.Writer, h Host, answers []Answer) error {
 		question := a.Question
 		question.Via, question.To, question.From = Clean(question.Via), Clean(question.To), Clean(question.From)
 		j.Question, j.Notes = &question, cleanAll(a.Notes)
-		j.Sources, j.SourceSets = a.Sources.Prefixes, sets(a.Sources.Sets)
+		j.Sources, j.SourceMasks, j.SourceSets = a.Sources.Prefixes, masked(a.Sources.Masked), sets(a.Sources.Sets)
 		out.Answers = append(out.Answers, j)
 	}
 	return writeJSON(w, out)
@@ -121,14 +122,14 @@ var fateColors = map[firewall.Fate]string{
 }
 
 // ExplainText tells the way of each packet, a line a step.
-func ExplainText(w io.Writer, answers []Answer, s Style) error {
+func ExplainText(w io.Writer, h Host, answers []Answer, s Style) error {
 	for i, a := range answers {
 		if i > 0 {
 			if _, err := io.WriteString(w, "\n"); err != nil {
 				return err
 			}
 		}
-		if _, err := io.WriteString(w, heading(a, s)); err != nil {
+		if _, err := io.WriteString(w, heading(h, a, s)); err != nil {
 			return err
 		}
 		if err := pathTable(a).write(w, s); err != nil {
@@ -138,10 +139,10 @@ func ExplainText(w io.Writer, answers []Answer, s Style) error {
 	return nil
 }
 
-func heading(a Answer, s Style) string {
+func heading(h Host, a Answer, s Style) string {
 	var b strings.Builder
 	q := a.Question
-	fmt.Fprintf(&b, "%d/%s to %s via %s from %s: %s", q.Port, q.Protocol, Clean(q.To), Clean(q.Via), fromText(a), s.paint(cell{a.Fate.String(), fateColors[a.Fate]}))
+	fmt.Fprintf(&b, "%d/%s to %s via %s from %s: %s", q.Port, q.Protocol, Clean(q.To), Clean(q.Via), fromText(h, a), s.paint(cell{a.Fate.String(), fateColors[a.Fate]}))
 	if d := decision(a.DecidedBy); d != nil {
 		b.WriteString(", decided by " + decisionText(d))
 	}
@@ -164,14 +165,14 @@ func heading(a Answer, s Style) string {
 }
 
 // fromText is the source that was asked about, or the part of all sources that the answer holds for.
-func fromText(a Answer) string {
-	if len(a.Sources.Prefixes) == 0 && len(a.Sources.Sets) == 0 {
+func fromText(h Host, a Answer) string {
+	if len(a.Sources.Prefixes)+len(a.Sources.Masked)+len(a.Sources.Sets) == 0 {
 		return Clean(a.Question.From)
 	}
 	if a.Question.From != "" && len(a.Sources.Prefixes) == 1 && a.Sources.Prefixes[0].IsSingleIP() {
 		return Clean(a.Question.From)
 	}
-	return sourceText(a.Sources, 4)
+	return describe(a.Sources, h.odd(), 4)
 }
 
 func decisionText(d *decisionJSON) string {

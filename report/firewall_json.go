@@ -31,10 +31,13 @@ type portJSON struct {
 }
 
 type reachJSON struct {
-	Interface   string          `json:"interface"`
-	Family      string          `json:"family"`
-	Destination []netip.Addr    `json:"destination"`
-	Sources     []netip.Prefix  `json:"sources"`
+	Interface   string         `json:"interface"`
+	Family      string         `json:"family"`
+	Destination []netip.Addr   `json:"destination"`
+	Sources     []netip.Prefix `json:"sources"`
+	// SourceMasks are further sources, where prefixes would be too many.
+	SourceMasks []maskedJSON `json:"source_masks,omitempty"`
+	// SourceSets narrow the sources to those in (or outside) sets too large to list.
 	SourceSets  []setJSON       `json:"source_sets,omitempty"`
 	Verdict     string          `json:"verdict"`
 	Outcomes    []string        `json:"outcomes,omitempty"`
@@ -92,7 +95,7 @@ func port(e correlate.Exposure) portJSON {
 func reachOf(r correlate.Reach) reachJSON {
 	out := reachJSON{
 		Interface: Clean(r.Interface), Family: familyName(r.Family), Destination: r.Destinations, Sources: r.Sources.Prefixes,
-		SourceSets: sets(r.Sources.Sets), Verdict: r.Fate.String(), Outcomes: outcomes(r.Outcomes), DecidedBy: decision(r.DecidedBy),
+		SourceMasks: masked(r.Sources.Masked), SourceSets: sets(r.Sources.Sets), Verdict: r.Fate.String(), Outcomes: outcomes(r.Outcomes), DecidedBy: decision(r.DecidedBy),
 		Conditions: conditions(r.Conditions), DeliveredTo: delivery(r.DeliveredTo),
 	}
 	if out.Sources == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/firewall"
 )
 
 var labelColors = map[correlate.Label]string{
@@ -31,7 +32,7 @@ func FirewallText(w io.Writer, h Host, ports []correlate.Exposure, s Style) erro
 	if s.Quiet {
 		return nil
 	}
-	_, err := io.WriteString(w, details(ports, s)+"\n"+summary(h, ports, s)+advice(ports, s))
+	_, err := io.WriteString(w, details(h, ports, s)+"\n"+summary(h, ports, s)+advice(ports, s))
 	return err
 }
 
@@ -99,7 +100,7 @@ func why(e correlate.Exposure) string {
 }
 
 // details are all reasons and remedies, for -v.
-func details(ports []correlate.Exposure, s Style) string {
+func details(h Host, ports []correlate.Exposure, s Style) string {
 	if !s.Verbose {
 		return ""
 	}
@@ -113,8 +114,11 @@ func details(ports []correlate.Exposure, s Style) string {
 			fmt.Fprintf(&b, "  do:  %s\n", Clean(r))
 		}
 		for _, r := range e.Reach {
-			fmt.Fprintf(&b, "  %s %s to %s: %s from %s%s\n", Clean(r.Interface), familyName(r.Family), joinAddresses(r.Destinations), r.Fate,
-				sourceText(r.Sources, 4), decidedText(r))
+			if r.Fate == firewall.Dropped && r.DecidedBy.Chain == nil {
+				continue // the kernel's own business: in the JSON
+			}
+			fmt.Fprintf(&b, "  %s to %s: %s from %s%s\n", Clean(r.Interface), joinAddresses(r.Destinations), r.Fate,
+				describe(r.Sources, h.odd(), 4), decidedText(r))
 		}
 	}
 	return b.String()

@@ -105,3 +105,15 @@ func (h Host) sortedGaps() []gaps.Gap {
 		return a.Source == b.Source && a.Reason == b.Reason && a.Hint == b.Hint
 	})
 }
+
+// odd are the sources that no packet from outside has: blocks that are never on
+// a wire, and the host's own addresses.
+func (h Host) odd() []netip.Prefix {
+	out := slices.Clone(odd)
+	for _, i := range h.Interfaces {
+		for _, a := range i.Addresses {
+			out = append(out, netip.PrefixFrom(a.WithZone(""), a.BitLen()))
+		}
+	}
+	return out
+}

@@ -186,6 +186,20 @@ func sets(in []firewall.SetMembership) []setJSON {
 	return out
 }
 
+// maskedJSON is every address that equals Address in the bits that Mask has set.
+type maskedJSON struct {
+	Address netip.Addr `json:"address"`
+	Mask    netip.Addr `json:"mask"`
+}
+
+func masked(in []firewall.MaskedAddress) []maskedJSON {
+	var out []maskedJSON
+	for _, m := range in {
+		out = append(out, maskedJSON{m.Address, m.Mask})
+	}
+	return out
+}
+
 func setName(s *firewall.Set) string {
 	if s.Table == nil {
 		return Clean(s.Name)
@@ -201,7 +215,7 @@ func outcomes(in []firewall.Fate) []string {
 	return out
 }
 
-// writeJSON writes a document in one write, a field of the outermost object a line.
+// writeJSON writes a document, indented, in one write.
 func writeJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

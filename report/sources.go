@@ -1,8 +1,8 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,10 +10,6 @@ import (
 	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 )
-
-// nearlyAll is the share of a family's addresses from which on sources read as
-// "anywhere": what the kernel never takes as a source (0/8, 127/8, 224/3) is 13%.
-const nearlyAll = 0.8
 
 // reachableFrom says who reaches a port, and by which way where not all lead there.
 func reachableFrom(e correlate.Exposure) string {
@@ -26,8 +22,9 @@ func reachableFrom(e correlate.Exposure) string {
 		return "unknown"
 	}
 	var order []string
-	from := map[string][]way{}
-	for _, w := range waysOf(e) {
+	from := map[string][]*way{}
+	all := waysOf(e)
+	for _, w := range all {
 		text := w.from()
 		if text == "" {
 			continue
@@ -37,10 +34,9 @@ func reachableFrom(e correlate.Exposure) string {
 		}
 		from[text] = append(from[text], w)
 	}
-	all := waysOf(e)
 	var words []string
 	for _, text := range order {
-		words = append(words, text+via(from[text], all)+onlyFamily(text, from[text], all))
+		words = append(words, text+by(text, from[text], all))
 	}
 	if len(words) > 2 {
 		words = append(words[:2], fmt.Sprintf("+%d more", len(words)-2))
@@ -52,67 +48,139 @@ func reachableFrom(e correlate.Exposure) string {
 type way struct {
 	iface  string
 	family int
-	// open are the sources that get through to some destination; blocked the
-	// others that a rule stopped.
-	open, blocked []firewall.Sources
+	// open are the sources that get through to some destination; odd are others that
+	// no packet on a wire has: the host's own addresses, multicast and the like.
+	open firewall.Sources
+	odd  []netip.Prefix
 }
 
-func waysOf(e correlate.Exposure) []way {
-	var out []way
+func waysOf(e correlate.Exposure) []*way {
+	var out []*way
 	for _, r := range e.Reach {
-		at := slices.IndexFunc(out, func(w way) bool { return w.iface == r.Interface && w.family == r.Family })
+		at := slices.IndexFunc(out, func(w *way) bool { return w.iface == r.Interface && w.family == r.Family })
 		if at < 0 {
 			at = len(out)
-			out = append(out, way{iface: r.Interface, family: r.Family})
+			out = append(out, &way{iface: r.Interface, family: r.Family})
 		}
-		switch {
+		switch w := out[at]; {
 		case correlate.Reaches(r.Part):
-			out[at].open = append(out[at].open, r.Sources)
-		case r.DecidedBy.Chain != nil:
-			out[at].blocked = append(out[at].blocked, r.Sources)
+			join(&w.open, r.Sources)
+		case r.DecidedBy.Chain == nil:
+			w.odd = append(w.odd, slices.DeleteFunc(slices.Clone(r.Sources.Prefixes), ordinary)...)
 		}
 	}
 	return out
+}
+
+func join(to *firewall.Sources, s firewall.Sources) {
+	to.Prefixes = append(to.Prefixes, s.Prefixes...)
+	to.Masked = append(to.Masked, s.Masked...)
+	for _, set := range s.Sets {
+		if !slices.Contains(to.Sets, set) {
+			to.Sets = append(to.Sets, set)
+		}
+	}
+}
+
+// odd are the blocks that are never a source on a wire (RFC 6890).
+var odd = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("224.0.0.0/3"),
+	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("::ffff:0:0/96"),
+}
+
+// ordinary says that packets with such a source exist: what the kernel drops of
+// them is worth a word.
+func ordinary(p netip.Prefix) bool {
+	return !p.IsSingleIP() && !slices.ContainsFunc(odd, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) })
 }
 
 // from is empty where nothing gets through.
-func (w way) from() string {
-	if len(w.open) == 0 {
+func (w *way) from() string {
+	if len(w.open.Prefixes)+len(w.open.Masked)+len(w.open.Sets) == 0 {
 		return ""
 	}
-	open := merge(w.open)
-	if len(open.Sets) > 0 || share(open) < nearlyAll {
-		return sourceText(open, 2)
-	}
-	if len(w.blocked) == 0 {
-		return "anywhere"
-	}
-	return "anywhere but " + sourceText(merge(w.blocked), 2)
+	return describe(w.open, w.odd, 2)
 }
 
-// merge joins sources for display. Sources that lie in sets stay tied to them.
-func merge(all []firewall.Sources) firewall.Sources {
-	var out firewall.Sources
-	for _, s := range all {
-		out.Prefixes = append(out.Prefixes, s.Prefixes...)
-		for _, set := range s.Sets {
-			if !slices.Contains(out.Sets, set) {
-				out.Sets = append(out.Sets, set)
+// describe says who the sources are in at most limit prefixes. Odd sources count
+// as among them where that makes the text shorter: 10.0.0.0/8, though the host's
+// own 10.0.0.1 is dropped.
+func describe(s firewall.Sources, odd []netip.Prefix, limit int) string {
+	s.Prefixes = fill(s.Prefixes, odd)
+	if !nearlyAll(s) {
+		return sourceText(s, limit)
+	}
+	holes := slices.DeleteFunc(complement(s.Prefixes), func(p netip.Prefix) bool { return !ordinary(p) })
+	s.Prefixes = []netip.Prefix{netip.PrefixFrom(s.Prefixes[0].Addr(), 0).Masked()}
+	text := sourceText(s, limit)
+	if len(holes) > 0 {
+		text += " but " + sourceText(firewall.Sources{Prefixes: holes}, limit)
+	}
+	return text
+}
+
+// fill is the fewest prefixes that hold the open ones and, beside them, only filler.
+func fill(open, filler []netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(aggregate(append(slices.Clone(open), filler...)), func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(open, p.Overlaps)
+	})
+}
+
+// aggregate joins prefixes that are halves of one, and leaves out what others hold.
+func aggregate(prefixes []netip.Prefix) []netip.Prefix {
+	slices.SortFunc(prefixes, func(a, b netip.Prefix) int { return cmp.Or(a.Addr().Compare(b.Addr()), a.Bits()-b.Bits()) })
+	var out []netip.Prefix
+	for _, p := range prefixes {
+		if len(out) > 0 && out[len(out)-1].Overlaps(p) {
+			continue
+		}
+		out = append(out, p)
+		for len(out) > 1 {
+			parent, ok := halves(out[len(out)-2], out[len(out)-1])
+			if !ok {
+				break
 			}
+			out = append(out[:len(out)-2], parent)
 		}
 	}
-	slices.SortFunc(out.Prefixes, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
-	out.Prefixes = slices.Compact(out.Prefixes)
 	return out
 }
 
-// share is the part of all addresses that the prefixes hold.
-func share(s firewall.Sources) float64 {
-	sum := 0.0
-	for _, p := range s.Prefixes {
-		sum += math.Exp2(-float64(p.Bits()))
+func halves(a, b netip.Prefix) (netip.Prefix, bool) {
+	if a.Bits() != b.Bits() || a.Bits() == 0 {
+		return netip.Prefix{}, false
 	}
-	return sum
+	parent := netip.PrefixFrom(a.Addr(), a.Bits()-1).Masked()
+	return parent, parent.Contains(b.Addr())
+}
+
+// complement is what the prefixes, disjoint and ascending, leave of their family.
+func complement(prefixes []netip.Prefix) []netip.Prefix {
+	return without(netip.PrefixFrom(prefixes[0].Addr(), 0).Masked(), prefixes, nil)
+}
+
+func without(whole netip.Prefix, prefixes, out []netip.Prefix) []netip.Prefix {
+	inside := slices.DeleteFunc(slices.Clone(prefixes), func(p netip.Prefix) bool { return !p.Overlaps(whole) })
+	switch {
+	case len(inside) == 0:
+		return append(out, whole)
+	case inside[0].Bits() <= whole.Bits():
+		return out
+	}
+	low := netip.PrefixFrom(whole.Addr(), whole.Bits()+1)
+	high := netip.PrefixFrom(correlate.Witness(firewall.Sources{Prefixes: []netip.Prefix{whole}}), whole.Bits()+1)
+	return without(high, inside, without(low, inside, out))
+}
+
+// nearlyAll says that the prefixes hold at least three quarters of all addresses.
+func nearlyAll(s firewall.Sources) bool {
+	quarters := 0.0
+	for _, p := range s.Prefixes {
+		if p.Bits() < 62 {
+			quarters += 4 / float64(uint64(1)<<p.Bits())
+		}
+	}
+	return quarters >= 3
 }
 
 // sourceText names at most limit prefixes, the largest first.
@@ -123,13 +191,13 @@ func sourceText(s firewall.Sources, limit int) string {
 	for _, p := range prefixes[:min(limit, len(prefixes))] {
 		words = append(words, prefixText(p))
 	}
-	if more := len(prefixes) - limit; more > 0 {
+	for _, m := range s.Masked[:min(limit, len(s.Masked))] {
+		words = append(words, m.Address.String()+" & "+m.Mask.String())
+	}
+	if more := len(prefixes) + len(s.Masked) - len(words); more > 0 {
 		words = append(words, fmt.Sprintf("+%d more", more))
 	}
 	text := strings.Join(words, ", ")
-	if share(s) >= nearlyAll && len(s.Sets) > 0 {
-		text = "anywhere"
-	}
 	for _, m := range s.Sets {
 		in := " in @"
 		if m.Outside {
@@ -142,51 +210,64 @@ func sourceText(s firewall.Sources, limit int) string {
 
 // prefixText leaves the length out of a single address.
 func prefixText(p netip.Prefix) string {
-	if p.IsSingleIP() {
+	switch {
+	case p.Bits() == 0:
+		return "anywhere"
+	case p.IsSingleIP():
 		return p.Addr().String()
 	}
 	return p.String()
 }
 
-// onlyFamily names the family of "anywhere" where the port has both and the ways only one.
-func onlyFamily(text string, some, all []way) string {
-	one := only(some)
-	if one == 0 || only(all) != 0 || !strings.HasPrefix(text, "anywhere") {
+// by names interfaces and family where the ways are not all that a text stands
+// for. Prefixes tell their family themselves.
+func by(text string, some, all []*way) string {
+	if !strings.HasPrefix(text, "anywhere") {
+		all = slices.DeleteFunc(slices.Clone(all), func(w *way) bool { return w.family != some[0].family })
+	}
+	if len(some) == len(all) {
 		return ""
 	}
-	return fmt.Sprintf(", IPv%d only", one)
+	var ifaces []string
+	for _, w := range some {
+		if !slices.Contains(ifaces, w.iface) {
+			ifaces = append(ifaces, w.iface)
+		}
+	}
+	ofFamily := count(all, func(w *way) bool { return w.family == some[0].family })
+	oneFamily := !slices.ContainsFunc(some, func(w *way) bool { return w.family != some[0].family })
+	ofInterfaces := count(all, func(w *way) bool { return slices.Contains(ifaces, w.iface) })
+	only := fmt.Sprintf(", IPv%d only", some[0].family)
+	switch {
+	case oneFamily && len(some) == ofFamily:
+		return only
+	case len(some) == ofInterfaces:
+		return " via " + names(ifaces)
+	case oneFamily:
+		return " via " + names(ifaces) + only
+	}
+	for i, iface := range ifaces {
+		mine := slices.DeleteFunc(slices.Clone(some), func(w *way) bool { return w.iface != iface })
+		if len(mine) < count(all, func(w *way) bool { return w.iface == iface }) {
+			ifaces[i] += fmt.Sprintf(" (IPv%d)", mine[0].family)
+		}
+	}
+	return " via " + names(ifaces)
 }
 
-// via names the interfaces where the ways don't take in all that there are.
-func via(some, all []way) string {
-	ifaces := func(ways []way) (names []string) {
-		for _, w := range ways {
-			if !slices.Contains(names, w.iface) {
-				names = append(names, w.iface)
-			}
-		}
-		return names
-	}
-	text := ""
-	if mine := ifaces(some); len(mine) < len(ifaces(all)) {
-		shown := cleanAll(mine[:min(3, len(mine))])
-		text = " via " + strings.Join(shown, ", ")
-		if more := len(mine) - len(shown); more > 0 {
-			text += fmt.Sprintf(" +%d more", more)
-		}
+func names(ifaces []string) string {
+	text := strings.Join(cleanAll(ifaces[:min(3, len(ifaces))]), ", ")
+	if more := len(ifaces) - 3; more > 0 {
+		text += fmt.Sprintf(" +%d more", more)
 	}
 	return text
 }
 
-// only is the family that all ways have; 0 if there are both.
-func only(ways []way) int {
+func count(ways []*way, f func(*way) bool) (n int) {
 	for _, w := range ways {
-		if w.family != ways[0].family {
-			return 0
+		if f(w) {
+			n++
 		}
 	}
-	if len(ways) == 0 {
-		return 0
-	}
-	return ways[0].family
+	return n
 }

@@ -70,7 +70,7 @@ func (a *app) explain(q report.Question) error {
 		return internal(report.ExplainJSON(a.out, e.about, answers))
 	}
 	a.notes(e.about)
-	return internal(report.ExplainText(a.out, answers, a.style()))
+	return internal(report.ExplainText(a.out, e.about, answers, a.style()))
 }
 
 // An explainer answers questions about the rules of one host.
