@@ -90,7 +90,7 @@ func typeLength(name string) uint32 {
 // (enum nft_reject_inet_code).
 var (
 	icmpCodes = map[uint64]string{
-		0: "net-unreachable", 1: "host-unreachable", 2: "prot-unreachable", 3: "port-unreachable",
+		0: "net-unreachable", 1: "host-unreachable", 2: "prot-unreachable", 3: "port-unreachable", 4: "frag-needed",
 		9: "net-prohibited", 10: "host-prohibited", 13: "admin-prohibited",
 	}
 	icmpv6Codes = map[uint64]string{

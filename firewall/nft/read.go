@@ -66,6 +66,8 @@ type reader struct {
 	tables  map[tableKey]*table
 	sets    []*set
 	chains  []*chain
+	// interfaces are shared by all tables.
+	interfaces *interfaceNames
 }
 
 type tableKey struct {
@@ -79,6 +81,8 @@ type table struct {
 	chains  map[string]*firewall.Chain
 	sets    map[string]*firewall.Set
 	objects map[objectKey]*firewall.Object
+	// interfaces are the names for the numbers in rules.
+	interfaces *interfaceNames
 }
 
 type objectKey struct {
@@ -91,6 +95,8 @@ func newReader(source Source) *reader {
 		source:  source,
 		ruleset: &firewall.Ruleset{BigEndian: binary.NativeEndian.Uint16([]byte{0, 1}) == 1},
 		tables:  map[tableKey]*table{},
+
+		interfaces: &interfaceNames{source: source},
 	}
 }
 

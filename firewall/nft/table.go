@@ -35,6 +35,8 @@ func (r *reader) addTable(family firewall.Family, a *attributes) {
 		chains:  map[string]*firewall.Chain{},
 		sets:    map[string]*firewall.Set{},
 		objects: map[objectKey]*firewall.Object{},
+
+		interfaces: r.interfaces,
 	}
 }
 
