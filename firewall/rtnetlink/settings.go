@@ -10,12 +10,17 @@ import (
 	"github.com/netglance/netglance/gaps"
 )
 
-const sysctlRoot = "/proc/sys/net/"
+const (
+	sysctlRoot = "/proc/sys/net/"
+	// alwaysThere is a setting that every Linux has: if it is missing, the settings
+	// weren't read (or recorded) at all.
+	alwaysThere = "ipv4/ip_forward"
+)
 
 // globalSettings hold for the whole network namespace. Those of the bridge are
 // there only while br_netfilter is loaded.
 var globalSettings = []string{
-	"ipv4/ip_forward",
+	alwaysThere,
 	"ipv4/ip_nonlocal_bind",
 	"ipv4/ip_local_port_range",
 	"ipv4/fwmark_reflect",
@@ -74,9 +79,16 @@ func (r *reader) settings(values map[string]string, links []link) {
 	r.gap(gaps.Gap{
 		Source: strings.TrimSuffix(sysctlRoot, "/"),
 		Reason: fmt.Sprintf("%d network settings could not be read, first %v", s.failed, s.err),
-		Hint:   "run netglance as root",
+		Hint:   settingsHint(s.err),
 		Err:    s.err,
 	})
+}
+
+func settingsHint(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "/proc must be mounted; of a recorded host, record it again with this netglance"
+	}
+	return "run netglance as root"
 }
 
 type settingsReader struct {
@@ -118,7 +130,7 @@ func (s *settingsReader) file(name string) {
 	switch {
 	case err == nil:
 		s.values[name] = strings.TrimSpace(string(content))
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && name != alwaysThere:
 	default:
 		s.failed++
 		if s.err == nil {
