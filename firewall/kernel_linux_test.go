@@ -129,10 +129,11 @@ type tally struct {
 
 func TestRandomRulesetsDoWhatTheKernelDoes(t *testing.T) {
 	settings := readSettings(t)
-	total := tally{kinds: map[kerneltest.Kind]int{}, reported: map[string]int{}}
+	total := tally{kinds: map[kerneltest.Kind]int{}}
 	for i, world := range worlds {
 		t.Run(world.name, func(t *testing.T) {
 			o := newOracle(t, world.layout)
+			total.reported = map[string]int{}
 			for seed := settings.first; seed <= settings.last; seed++ {
 				if seed%uint64(len(worlds)) == uint64(i) {
 					o.compareSeed(t, seed, settings, &total)
@@ -188,7 +189,7 @@ func (o *oracle) compareSeed(t *testing.T, seed uint64, settings settings, total
 	}
 }
 
-// maxReports is how many disagreements are shrunk and printed.
+// maxReports is how many disagreements of a world are shrunk and printed.
 const maxReports = 12
 
 // signature tells disagreements apart.

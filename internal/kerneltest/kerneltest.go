@@ -37,7 +37,8 @@ type Interface struct {
 
 // A Probe is the first packet of a new flow.
 type Probe struct {
-	// Via is the interface that the packet comes in by.
+	// Via is the interface that the packet comes in by. With "lo" a program of the
+	// host itself sends it, from one of the host's own addresses.
 	Via string
 	// Protocol is 6 (a TCP SYN), 17 (a UDP datagram) or 136 (UDP-Lite).
 	Protocol         uint8

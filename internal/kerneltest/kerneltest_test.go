@@ -27,6 +27,12 @@ func from198(protocol uint8, to string, port uint16) Probe {
 	return Probe{Via: "eth0", Protocol: protocol, From: address(from), SourcePort: 40000, To: address(to), Port: port}
 }
 
+// fromItself is a probe that a program of the host sends to the host's address.
+func fromItself(protocol uint8, port uint16) Probe {
+	own := address("203.0.113.7")
+	return Probe{Via: "lo", Protocol: protocol, From: own, SourcePort: 40000, To: own, Port: port}
+}
+
 func TestTheKernelsVerdictIsSeen(t *testing.T) {
 	ns := New(t, twoLinks)
 	if err := ns.ListenEverywhere(22, 53, 9090); err != nil {
@@ -66,6 +72,11 @@ func TestTheKernelsVerdictIsSeen(t *testing.T) {
 			from198(17, own6, 8080), "forwarded via docker0 from [2001:db8:51::9]:40000 to [fd00:17::2]:53"},
 		{"source translated", "table ip t { chain c { type nat hook postrouting priority 100; oifname docker0 masquerade; }; }",
 			from198(6, "172.17.0.9", 80), "forwarded via docker0 from 172.17.0.1:40000 to 172.17.0.9:80"},
+		{"the host itself", "table inet t { chain c { type filter hook input priority 0; policy drop; iifname lo accept; }; }", fromItself(6, 22), "accepted, answered via lo"},
+		{"the host itself, datagram", "", fromItself(17, 53), "accepted by port 53"},
+		{"the host itself, dropped", "table inet t { chain c { type filter hook input priority 0; policy drop; }; }", fromItself(6, 22), "dropped"},
+		{"the host itself, datagram that can't get out", "table inet t { chain c { type filter hook output priority 0; policy drop; }; }", fromItself(17, 53), "dropped"},
+		{"the host itself, nobody listens", "", fromItself(6, 23), "reset via lo"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if err := ns.NFT("flush ruleset\n" + test.rules); err != nil {

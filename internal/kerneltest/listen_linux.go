@@ -70,10 +70,7 @@ func (s *sockets) listen(protocol uint8, at netip.AddrPort) error {
 	if protocol == protocolTCP {
 		kind = unix.SOCK_STREAM
 	}
-	family, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()})
-	if at.Addr().Is4() {
-		family, address = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
-	}
+	family, address := socketAddress(at)
 	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(protocol))
 	if err != nil {
 		return err

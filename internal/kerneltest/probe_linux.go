@@ -133,6 +133,15 @@ func (ns *Namespace) batch(probes []Probe, outcomes []Outcome) (int, error) {
 			}
 		}
 		p.seen[f] = true
+		if probe.Via == "lo" {
+			if count > 0 {
+				break
+			}
+			outcome, err := ns.connect(probe, base)
+			outcomes[0] = outcome
+			p.next++
+			return 1, err
+		}
 		if err := ns.send(probe, base+uint32(count)); err != nil {
 			return 0, err
 		}
