@@ -39,7 +39,7 @@ type Host interface {
 	SocketHolders() ([]byte, error)
 	// OS is the operating system of the host, named like GOOS.
 	OS() string
-	// Time is the host's clock; of a recorded host, when it was recorded.
+	// Time is the host's clock in UTC; of a recorded host, when it was recorded.
 	Time() time.Time
 }
 

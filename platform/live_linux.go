@@ -22,4 +22,4 @@ func (h *live) Netlink(protocol int, request []byte) ([]byte, error) {
 
 func (h *live) SocketHolders() ([]byte, error) { return socketHolders("/proc") }
 func (h *live) OS() string                     { return runtime.GOOS }
-func (h *live) Time() time.Time                { return time.Now() }
+func (h *live) Time() time.Time                { return time.Now().UTC() }

@@ -29,4 +29,4 @@ func (unsupported) Readlink(name string) (string, error)  { return "", errNoLive
 func (unsupported) Netlink(int, []byte) ([]byte, error)   { return nil, errNoLive("netlink") }
 func (unsupported) SocketHolders() ([]byte, error)        { return nil, errNoLive("socket holders") }
 func (unsupported) OS() string                            { return runtime.GOOS }
-func (unsupported) Time() time.Time                       { return time.Now() }
+func (unsupported) Time() time.Time                       { return time.Now().UTC() }

@@ -27,7 +27,7 @@ type Recorder struct {
 
 // NewRecorder records a host; version is that of this netglance.
 func NewRecorder(host Host, version string) *Recorder {
-	return &Recorder{host: host, version: version, answers: map[call]answer{}, time: host.Time()}
+	return &Recorder{host: host, version: version, answers: map[call]answer{}, time: host.Time().Round(0)} // no monotonic part: it is not recorded
 }
 
 func (r *Recorder) keep(c call, content []byte, err error) {

@@ -60,8 +60,8 @@ func prefixOf(family uint8, a netip.Addr, bits uint8) (netip.Prefix, error) {
 		a = unspecified(family)
 	}
 	p, err := a.Prefix(int(bits))
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("prefix length %d of %v", bits, a)
+	if err != nil || !p.IsValid() { // invalid: a family without addresses
+		return netip.Prefix{}, fmt.Errorf("prefix length %d of %v in family %d", bits, a, family)
 	}
 	return p, nil
 }

@@ -44,8 +44,8 @@ var everything = []string{
 	"route add throw 198.51.103.0/25 table 1000",
 	"route add prohibit default table 70000 metric 9",
 	"route add local 198.51.110.0/24 dev lo table local",
-	"nexthop add id 1 via 192.0.2.9 dev br0",
-	"nexthop add id 2 via 192.0.2.10 dev br0",
+	"nexthop add id 1 via 203.0.113.9 dev tap0",
+	"nexthop add id 2 via 203.0.113.10 dev tap0",
 	"nexthop add id 3 group 1/2",
 	"nexthop add id 4 blackhole",
 	"route add 198.51.104.0/24 nhid 1",
@@ -82,7 +82,12 @@ var settings = map[string]string{
 
 func newNamespace(t *testing.T) *kerneltest.Namespace {
 	t.Helper()
-	return kerneltest.New(t, kerneltest.Layout{Setup: everything, Sysctls: settings})
+	return kerneltest.New(t, kerneltest.Layout{
+		// nexthop objects want a carrier, which a bridge has only after a while
+		Interfaces: []kerneltest.Interface{{Name: "tap0", Index: 20, Addresses: []string{"203.0.113.1/24"}}},
+		Setup:      everything,
+		Sysctls:    settings,
+	})
 }
 
 func readNamespace(t *testing.T, ns *kerneltest.Namespace) *firewall.Network {
@@ -386,7 +391,7 @@ func TestSettingsAgreeWithTheirFiles(t *testing.T) {
 
 func TestEncapsulatedRouteIsOpaque(t *testing.T) {
 	ns := kerneltest.New(t, kerneltest.Layout{Setup: []string{
-		"link add red type veth peer name blue", "link set red up", "addr add 192.0.2.1/24 dev red",
+		"link add red type veth peer name blue", "link set red up", "link set blue up", "addr add 192.0.2.1/24 dev red",
 		"route add 198.51.106.0/24 encap ip id 5 dst 192.0.2.77 via 192.0.2.9",
 	}})
 	network, _ := rtnetlink.Read(platform.LiveIn(ns.Path()))

@@ -171,6 +171,22 @@ func TestMissingSettingIsNoGap(t *testing.T) {
 	}
 }
 
+// A cached result of a lookup (an ICMP redirect, a path MTU) is no route.
+func TestCachedRouteIsNoRoute(t *testing.T) {
+	const flagsOffset, cloned = netlink.HeaderLength + 8, 0x200
+	want, _ := rtnetlink.Read(open(t))
+	got, _ := rtnetlink.Read(source{Source: open(t), netlink: func(request, reply []byte, err error) ([]byte, error) {
+		if messageType(request) == getRoute {
+			reply = slices.Clone(reply)
+			binary.NativeEndian.PutUint32(reply[flagsOffset:], cloned)
+		}
+		return reply, err
+	}})
+	if len(got.Routes) != len(want.Routes)-2 { // one of each family
+		t.Errorf("%d routes, want 2 less than %d", len(got.Routes), len(want.Routes))
+	}
+}
+
 // Kernels without IFLA_AF_SPEC: the settings of interfaces come from their files.
 func TestSettingsWithoutThoseOfTheLink(t *testing.T) {
 	const afSpec = 26
