@@ -94,22 +94,27 @@ func machineName(name, parent string) (Container, bool) {
 	if parent == "lxc" || parent == "lxc.payload" {
 		return Container{ID: name, Runtime: "lxc"}, true
 	}
-	if id, ok := strings.CutPrefix(name, "systemd-nspawn@"); ok {
-		return Container{ID: unescape(strings.TrimSuffix(id, ".service")), Runtime: "systemd-nspawn"}, true
+	if id := between(name, "systemd-nspawn@", ".service"); id != "" {
+		return Container{ID: unescape(id), Runtime: "systemd-nspawn"}, true
 	}
-	id, ok1 := strings.CutPrefix(name, "machine-")
-	id, ok2 := strings.CutSuffix(id, ".scope")
-	if !ok1 || !ok2 {
-		return Container{}, false
-	}
-	id = unescape(id)
+	id := unescape(between(name, "machine-", ".scope"))
 	switch {
-	case strings.HasPrefix(id, "qemu-"): // libvirt: a virtual machine
+	case id == "", strings.HasPrefix(id, "qemu-"): // libvirt: a virtual machine
 		return Container{}, false
 	case strings.HasPrefix(id, "lxc-"):
 		return Container{ID: id, Runtime: "libvirt-lxc"}, true
 	}
 	return Container{ID: id, Runtime: "systemd-nspawn"}, true
+}
+
+// between is what stands between a prefix and a suffix; empty if they don't fit.
+func between(name, prefix, suffix string) string {
+	middle, ok1 := strings.CutPrefix(name, prefix)
+	middle, ok2 := strings.CutSuffix(middle, suffix)
+	if !ok1 || !ok2 {
+		return ""
+	}
+	return middle
 }
 
 // isMonitor says that a component is of the process that watches a container from

@@ -23,6 +23,7 @@ func (h *holders) complete() bool { return h.gap.Source == "" }
 // It also returns how many processes could not be read, and how many lines.
 func parseHolders(text []byte, wanted map[uint64]bool) (pids map[uint64][]int, unreadable, bad int) {
 	pids = make(map[uint64][]int, len(wanted))
+	single := make([]int, 0, len(wanted)) // most sockets have one holder: one array for all
 	for len(text) > 0 {
 		line := text
 		if end := bytes.IndexByte(text, '\n'); end >= 0 {
@@ -45,9 +46,15 @@ func parseHolders(text []byte, wanted map[uint64]bool) (pids map[uint64][]int, u
 			bad++
 			continue
 		}
-		if wanted[inode] {
-			pids[inode] = appendOnce(pids[inode], int(pid))
+		if !wanted[inode] {
+			continue
 		}
+		if held := pids[inode]; held != nil {
+			pids[inode] = appendOnce(held, int(pid))
+			continue
+		}
+		single = append(single, int(pid))
+		pids[inode] = single[len(single)-1 : len(single) : len(single)]
 	}
 	return pids, unreadable, bad
 }

@@ -45,6 +45,7 @@ type Listener struct {
 	Inodes []uint64
 	// Owners are all processes that hold one of the sockets, by pid. Empty with
 	// OwnerGap set where they could not be seen, and with Kernel where none exists.
+	// Rows may share the slice: it is not to be changed.
 	Owners []Process
 	// Kernel says that no process holds a descriptor: the kernel itself listens (nfsd, wireguard).
 	Kernel bool

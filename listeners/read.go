@@ -47,10 +47,7 @@ func Read(host Host) ([]Listener, []gaps.Gap) {
 	found = append(found, missing...)
 
 	listeners := group(seen.sockets, names, chosen)
-	processes := readOwners(host, seen.holders)
-	for i := range listeners {
-		assign(&listeners[i], seen, processes)
-	}
+	assignAll(listeners, seen, readOwners(host, seen.holders))
 	nameSocketUnits(host, listeners)
 	if gap := seen.holders.gap; gap.Source != "" && len(listeners) > 0 {
 		gap.Reason += ": owners are unknown or may be incomplete"
@@ -116,16 +113,37 @@ func portRangeFor(host Host, sockets []socket) (portRange, []gaps.Gap) {
 	return readPortRange(host)
 }
 
-// assign gives a listener its owners, or the reason why it has none.
-func assign(l *Listener, o observation, processes map[int]*Process) {
-	pids := holdersOf(l.Inodes, o.holders)
-	for _, pid := range pids {
-		p := processes[pid]
-		if p == nil {
-			l.OwnerGap = fmt.Sprintf("process %d, which held it, ended while it was read", pid)
-			continue
+// assignAll gives every listener its owners. Rows of one process share a slice.
+func assignAll(listeners []Listener, o observation, processes map[int]*Process) {
+	shared := make(map[int][]Process, len(processes))
+	for pid, p := range processes {
+		if p != nil {
+			shared[pid] = []Process{*p}
 		}
-		l.Owners = append(l.Owners, *p)
+	}
+	for i := range listeners {
+		l := &listeners[i]
+		pids := holdersOf(l.Inodes, o.holders)
+		if len(pids) == 1 {
+			l.Owners = shared[pids[0]]
+		} else {
+			for _, pid := range pids {
+				l.Owners = append(l.Owners, shared[pid]...)
+			}
+		}
+		explainOwners(l, pids, o)
+	}
+}
+
+// explainOwners says why owners are missing, if they are.
+func explainOwners(l *Listener, pids []int, o observation) {
+	for _, pid := range pids {
+		if len(l.Owners) == len(pids) {
+			break
+		}
+		if !slices.ContainsFunc(l.Owners, func(p Process) bool { return p.PID == pid }) {
+			l.OwnerGap = fmt.Sprintf("process %d, which held it, ended while it was read", pid)
+		}
 	}
 	unheld, kernel := 0, 0
 	for _, inode := range l.Inodes {

@@ -30,6 +30,14 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(partVariable) {
 	case "hold": // until its standard input is closed
 		_, _ = io.Copy(io.Discard, os.Stdin)
+	case "hold as nobody":
+		// A change of user leaves the process undumpable, and most of its files in
+		// /proc to root.
+		if err := syscall.Setreuid(-1, 65534); err != nil {
+			os.Exit(1)
+		}
+		fmt.Println("ready")
+		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "read":
 		all, found := listeners.Read(platform.Live())
 		reasons := []string{}
@@ -266,6 +274,11 @@ func interfaceIndex(name string) (uint32, error) {
 // holder starts a process that holds a socket as its descriptor 3.
 func holder(t *testing.T, executable string, fd int) *exec.Cmd {
 	t.Helper()
+	return holderOf(t, "hold", executable, fd)
+}
+
+func holderOf(t *testing.T, part, executable string, fd int) *exec.Cmd {
+	t.Helper()
 	duplicate, err := unix.Dup(fd)
 	if err != nil {
 		t.Fatal(err)
@@ -273,14 +286,23 @@ func holder(t *testing.T, executable string, fd int) *exec.Cmd {
 	file := os.NewFile(uintptr(duplicate), "socket")
 	defer file.Close()
 	cmd := exec.Command(executable)
-	cmd.Env = append(os.Environ(), partVariable+"=hold")
+	cmd.Env = append(os.Environ(), partVariable+"="+part)
 	cmd.ExtraFiles = []*os.File{file}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
+	}
+	if part != "hold" {
+		if _, err := stdout.Read(make([]byte, 8)); err != nil {
+			t.Fatalf("%s: %v", part, err)
+		}
 	}
 	t.Cleanup(func() {
 		stdin.Close()
@@ -339,6 +361,27 @@ func TestEveryOwnerOfAnInheritedSocket(t *testing.T) {
 	}
 	if held.Started.Before(before) || held.Started.After(time.Now().Add(2*time.Second)) {
 		t.Errorf("started %s, it is %s", held.Started, time.Now().UTC())
+	}
+}
+
+// A recording lacks the owners of files, so both ways to the user must agree.
+func TestEffectiveUserOfAProcessThatChangedIt(t *testing.T) {
+	ns := kerneltest.New(t, oneLink)
+	fd, inode := open(t, ns, bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, at: "0.0.0.0:22", listen: true})
+	child := holderOf(t, "hold as nobody", ownCopy(t), fd)
+	live := platform.LiveIn(ns.Path())
+	for name, host := range map[string]listeners.Host{"live": live, "as from a recording": seeing{live}} {
+		all, _ := listeners.Read(host)
+		i := slices.IndexFunc(rowOf(t, all, inode).Owners, func(p listeners.Process) bool { return p.PID == child.Process.Pid })
+		if i < 0 {
+			t.Fatalf("%s: the child is no owner", name)
+		}
+		if p := rowOf(t, all, inode).Owners[i]; p.UID != 65534 || p.User != "nobody" {
+			t.Errorf("%s: user %d %q, want 65534 nobody", name, p.UID, p.User)
+		}
+	}
+	if _, ok := live.(interface{ FileOwner(string) (uint32, error) }); !ok {
+		t.Error("the live host doesn't tell owners of files: both ways were the same")
 	}
 }
 

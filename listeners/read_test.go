@@ -228,8 +228,9 @@ func TestSocketThatAppearedMeanwhileIsNotCalledTheKernels(t *testing.T) {
 	}
 	second := observe(h)
 	second.ownedByKernel = unheldTwice(first, second)
-	l := group(second.sockets, nil, portRange{})[0]
-	assign(&l, second, nil)
+	rows := group(second.sockets, nil, portRange{})
+	assignAll(rows, second, nil)
+	l := rows[0]
 	if l.Kernel || !strings.Contains(l.OwnerGap, "being opened") {
 		t.Errorf("kernel %t, gap %q", l.Kernel, l.OwnerGap)
 	}

@@ -68,20 +68,19 @@ func readSockets(host Host) ([]socket, []gaps.Gap) {
 	counts := parseProtocols(text)
 	found := unreadSockets(counts)
 	asked := slices.DeleteFunc(slices.Clone(tables), func(t table) bool { return !t.worthAsking(counts) })
-	var sockets []socket
+	parts := make([][]socket, len(asked))
 	var fallback refusals
 	for i, d := range dumpTables(host, asked) {
-		part, err := d.sockets, d.err
-		if err != nil && len(part) == 0 {
+		parts[i] = d.sockets
+		if d.err != nil && len(d.sockets) == 0 {
 			var gap []gaps.Gap
-			part, gap = fallback.read(host, asked[i], err)
+			parts[i], gap = fallback.read(host, asked[i], d.err)
 			found = append(found, gap...)
-		} else if err != nil {
-			found = append(found, incomplete(asked[i].protocol, "sock_diag", err))
+		} else if d.err != nil {
+			found = append(found, incomplete(asked[i].protocol, "sock_diag", d.err))
 		}
-		sockets = append(sockets, part...)
 	}
-	return withoutSubflows(sockets), append(found, fallback.gaps()...)
+	return withoutSubflows(slices.Concat(parts...)), append(found, fallback.gaps()...)
 }
 
 type dumped struct {

@@ -60,6 +60,7 @@ func nameSocketUnits(host Host, listeners []Listener) {
 		if !read {
 			units, read = readSocketUnits(host), true
 		}
+		l.Owners = slices.Clone(l.Owners) // it may be shared with other rows of pid 1
 		l.Owners[0].SocketUnit = unitFor(l, units)
 	}
 }
