@@ -125,11 +125,13 @@ type tally struct {
 	// reported counts disagreements by what the kernel and netglance said: only the
 	// first of each is shrunk.
 	reported map[string]int
+	// conditions counts what conditional answers depend on.
+	conditions map[string]int
 }
 
 func TestRandomRulesetsDoWhatTheKernelDoes(t *testing.T) {
 	settings := readSettings(t)
-	total := tally{kinds: map[kerneltest.Kind]int{}}
+	total := tally{kinds: map[kerneltest.Kind]int{}, conditions: map[string]int{}}
 	for i, world := range worlds {
 		t.Run(world.name, func(t *testing.T) {
 			o := newOracle(t, world.layout)
@@ -143,6 +145,9 @@ func TestRandomRulesetsDoWhatTheKernelDoes(t *testing.T) {
 	}
 	t.Logf("%d rulesets, %d packets: %d wrong, %d conditional (%.2f%%); the kernel: %v",
 		total.rulesets, total.packets, total.wrong, total.conditional, 100*float64(total.conditional)/float64(max(total.packets, 1)), total.kinds)
+	for condition, count := range total.conditions {
+		t.Logf("conditional: %d times %s", count, condition)
+	}
 	if total.wrong > 0 {
 		t.Errorf("%d of %d answers are wrong", total.wrong, total.packets)
 	}
@@ -173,6 +178,9 @@ func (o *oracle) compareSeed(t *testing.T, seed uint64, settings settings, total
 		j := judge(evaluator, probe)
 		if j.Fate == firewall.Conditional {
 			total.conditional++
+			for _, c := range j.Conditions {
+				total.conditions[c.Kind.String()+": "+c.Text]++
+			}
 		}
 		if j.agrees(probe, outcomes[i]) || j.agrees(probe, o.alone(probe)) {
 			continue
