@@ -22,6 +22,10 @@ type format struct {
 	shift uint32
 	// hex says that plain numbers print in hexadecimal.
 	hex bool
+	// numeric says that numbers print without their names, as in ranges.
+	numeric bool
+	// interfaces name interface indexes; nil prints them as numbers.
+	interfaces *interfaceNames
 }
 
 // prefixes are the types whose ranges and masks print as prefixes.
@@ -47,7 +51,7 @@ func (f format) value(b []byte) string {
 	switch f.typ {
 	case "ipv4_addr", "ipv6_addr":
 		if a, ok := netip.AddrFromSlice(b); ok {
-			return a.String()
+			return addressText(a)
 		}
 	case "ether_addr", "ll_addr":
 		return macText(b)
@@ -61,6 +65,18 @@ func (f format) value(b []byte) string {
 	return f.small(n, len(b))
 }
 
+// addressText prints as inet_ntop(3): an address with 96 zero bits before
+// another 32 ends like an IPv4 address.
+func addressText(a netip.Addr) string {
+	b := a.As16()
+	if a.Is6() && isZero(b[:12]) && !isZero(b[12:14]) {
+		return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
+	}
+	return a.String()
+}
+
+func isZero(b []byte) bool { return uniform(b, 0) }
+
 func hexText(n *big.Int) string { return "0x" + n.Text(16) }
 
 // small prints a number that fits 64 bits.
@@ -70,12 +86,23 @@ func (f format) small(n *big.Int, length int) string {
 		return flagText(flags, v, " | ")
 	}
 	name, known := symbols[f.typ][v]
+	known = known && !f.numeric
 	switch f.typ {
 	case "mark":
 		return fmt.Sprintf("0x%08x", v)
 	case "dscp", "ecn", "ether_type":
 		if !known {
-			return fmt.Sprintf("0x%0*x", length*2, v)
+			return fmt.Sprintf("0x%0*x", f.digits(length), v)
+		}
+	case "bitmask":
+		return "0x" + strconv.FormatUint(v, 16)
+	case "iface_index":
+		if f.interfaces != nil {
+			return f.interfaces.name(uint32(v))
+		}
+	case "realm":
+		if v == 0 {
+			return `"cosmos"`
 		}
 	case "day":
 		if known {
@@ -102,6 +129,14 @@ func (f format) small(n *big.Int, length int) string {
 		return "0x" + strconv.FormatUint(v, 16)
 	}
 	return strconv.FormatUint(v, 10)
+}
+
+// digits is how many hexadecimal digits a value of whole bytes has.
+func (f format) digits(length int) int {
+	if f.bits != 0 {
+		length = int(f.bits+7) / 8
+	}
+	return length * 2
 }
 
 // flagText lists the flags that are set; what has no name is a number at the end.
@@ -192,6 +227,12 @@ func (f format) between(from, to []byte) string {
 	if f.typ == "ifname" {
 		return wildcardText(from)
 	}
+	return f.ends(from, to)
+}
+
+// ends prints the two ends of a range. Names would be ambiguous there.
+func (f format) ends(from, to []byte) string {
+	f.numeric = true
 	return f.value(from) + "-" + f.value(to)
 }
 

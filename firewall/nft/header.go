@@ -211,6 +211,39 @@ var commonOptionFields = []field{
 	{name: "length", offset: 8, length: 8, typ: "integer"},
 }
 
+// sctpChunkFields start every chunk (RFC 9260).
+var sctpChunkFields = []field{
+	{name: "type", offset: 0, length: 8}, {name: "flags", offset: 8, length: 8}, {name: "length", offset: 16, length: 16},
+}
+
+var (
+	sctpInit = []field{
+		{name: "init-tag", offset: 32, length: 32}, {name: "a-rwnd", offset: 64, length: 32},
+		{name: "num-outbound-streams", offset: 96, length: 16}, {name: "num-inbound-streams", offset: 112, length: 16},
+		{name: "initial-tsn", offset: 128, length: 32},
+	}
+	sctpLowestTSN = []field{{name: "lowest-tsn", offset: 32, length: 32}}
+	sctpSequence  = []field{{name: "seqno", offset: 32, length: 32}}
+)
+
+// sctpChunks by type (RFC 9260, 3758, 5061).
+var sctpChunks = map[uint8]extension{
+	0: {"data", []field{
+		{name: "tsn", offset: 32, length: 32}, {name: "stream", offset: 64, length: 16},
+		{name: "ssn", offset: 80, length: 16}, {name: "ppid", offset: 96, length: 32},
+	}},
+	1: {"init", sctpInit}, 2: {"init-ack", sctpInit},
+	3: {"sack", []field{
+		{name: "cum-tsn-ack", offset: 32, length: 32}, {name: "a-rwnd", offset: 64, length: 32},
+		{name: "num-gap-ack-blocks", offset: 96, length: 16}, {name: "num-dup-tsns", offset: 112, length: 16},
+	}},
+	4: {"heartbeat", nil}, 5: {"heartbeat-ack", nil}, 6: {"abort", nil},
+	7: {"shutdown", []field{{name: "cum-tsn-ack", offset: 32, length: 32}}},
+	8: {"shutdown-ack", nil}, 9: {"error", nil}, 10: {"cookie-echo", nil}, 11: {"cookie-ack", nil},
+	12: {"ecne", sctpLowestTSN}, 13: {"cwr", sctpLowestTSN}, 14: {"shutdown-complete", nil},
+	0x80: {"asconf-ack", sctpSequence}, 0xc0: {"forward-tsn", []field{{name: "new-cum-tsn", offset: 32, length: 32}}}, 0xc1: {"asconf", sctpSequence},
+}
+
 // ipOptions by type (RFC 791, 2113).
 var ipOptions = map[uint8]extension{
 	7:   {"rr", []field{{name: "type", offset: 0, length: 8}, {name: "length", offset: 8, length: 8}, {name: "ptr", offset: 16, length: 8}, {name: "addr", offset: 24, length: 32, typ: "ipv4_addr"}}},

@@ -96,7 +96,7 @@ func maskXorOperand(o *operand, mask, xor []byte, constant func([]byte) *operand
 	join := func(symbol string, b []byte) {
 		o = &operand{kind: kindBinary, symbol: symbol, left: o, right: constant(b), length: uint32(len(mask)), format: o.format}
 	}
-	if !uniform(and, 0xff) || uniform(or, 0) && uniform(flip, 0) {
+	if !uniform(and, 0xff) {
 		join("&", and)
 	}
 	if !uniform(flip, 0) {
@@ -119,7 +119,9 @@ func (p *printer) loadLookup(e *expression) *operand {
 	}
 	key = p.masked(key)
 	p.recognize(key)
-	return &operand{kind: kindMap, left: key, set: set, length: set.DataLength, format: hostFormat(set.DataType)}
+	f := hostFormat(set.DataType)
+	f.interfaces = p.interfaces
+	return &operand{kind: kindMap, left: key, set: set, length: set.DataLength, format: f}
 }
 
 func loadNumgen(_ *printer, e *expression) *operand {
@@ -186,7 +188,7 @@ func loadXFRM(_ *printer, e *expression) *operand {
 		host      bool
 	}{
 		1: {"ip daddr", "ipv4_addr", 4, false}, 2: {"ip6 daddr", "ipv6_addr", 16, false}, 3: {"ip saddr", "ipv4_addr", 4, false},
-		4: {"ip6 saddr", "ipv6_addr", 16, false}, 5: {"reqid", "integer", 4, true}, 6: {"spi", "integer", 4, true},
+		4: {"ip6 saddr", "ipv6_addr", 16, false}, 5: {"reqid", "integer", 4, true}, 6: {"spi", "integer", 4, false},
 	}
 	k, ok := keys[e.uint32(xfrmKey)]
 	if !ok {
@@ -220,7 +222,9 @@ func (p *printer) recognize(o *operand) {
 		if o.field == nil {
 			p.name(o)
 		}
-		p.supersede(o)
+		if o.field != nil {
+			p.supersede(o)
+		}
 	}
 }
 
@@ -269,6 +273,9 @@ func (p *printer) headerAt(base firewall.HeaderBase, offset uint32) (h *header, 
 // masked finds the field that a payload with a mask is: one that doesn't fill
 // its bytes. Other operands stay as they are.
 func (p *printer) masked(o *operand) *operand {
+	if o.kind == kindBinary && o.symbol == ">>" {
+		return p.shifted(o)
+	}
 	if o.kind != kindBinary || o.symbol != "&" || o.right.kind != kindConstant {
 		return o
 	}
@@ -295,6 +302,17 @@ func (p *printer) masked(o *operand) *operand {
 		return o
 	}
 	return &trimmed
+}
+
+// shifted finds the field that a masked payload is when it is shifted to the
+// end of its bytes, for a lookup.
+func (p *printer) shifted(o *operand) *operand {
+	field := p.masked(o.left)
+	if field == o.left || o.right.text != strconv.Itoa(int(field.format.shift)) {
+		return o
+	}
+	field.format.shift = 0
+	return field
 }
 
 // maskBits splits a mask with one run of ones.
@@ -375,6 +393,11 @@ func (p *printer) learn(left *operand, value []byte, piece int) {
 	switch left.kind {
 	case kindMeta:
 		p.learnMeta(left, d, value)
+	case kindCT:
+		switch left.ct.Key {
+		case firewall.CTSrc, firewall.CTDst, firewall.CTProtocol:
+			p.forget(firewall.NetworkHeader)
+		}
 	case kindPayload:
 		p.learnPayload(left, d)
 	}
@@ -522,6 +545,9 @@ func equalSymbol(op firewall.Comparison, f format) string {
 
 // relation writes a comparison with one value, or joins two to a range.
 func (p *printer) relation(left *operand, op firewall.Comparison, data []byte) {
+	if left.addresses {
+		left = addressFamily(left, data)
+	}
 	name := left.String()
 	if prev := p.previous; prev != nil && prev.left.String() == name {
 		joined := ""
@@ -544,21 +570,44 @@ func (p *printer) relation(left *operand, op firewall.Comparison, data []byte) {
 	}
 }
 
+// addressFamily names the family of a conntrack entry's address by its length.
+func addressFamily(o *operand, data []byte) *operand {
+	named := *o
+	family := "ip6 "
+	named.format.typ = "ipv6_addr"
+	if len(data) == 4 {
+		family, named.format.typ = "ip ", "ipv4_addr"
+	}
+	direction := strings.LastIndexByte(o.text, ' ') + 1
+	named.text = o.text[:direction] + family + o.text[direction:]
+	return &named
+}
+
 // rangeText never prints a prefix: this is how ranges outside sets are compiled.
 func (p *printer) rangeText(f format, from, to []byte) string {
-	return f.value(from) + "-" + f.value(to)
+	return f.ends(from, to)
 }
 
 // valueText prints what an operand is compared with.
 func (p *printer) valueText(left *operand, data []byte) string {
 	f := left.format
-	if f.typ == "iface_index" && len(data) == 4 {
-		return p.interfaces.name(binary.NativeEndian.Uint32(data))
+	f.interfaces = p.interfaces
+	if flagSymbols[f.typ] != nil && left.kind == kindPayload {
+		return flagValue(f, data)
 	}
 	if f.typ == "boolean" && left.kind != kindOther && left.kind != kindMeta && left.kind != kindExtHdr {
 		return strconv.Itoa(int(data[0]))
 	}
 	return f.value(data)
+}
+
+// flagValue prints one flag by its name and several as a number.
+func flagValue(f format, data []byte) string {
+	text := f.value(data)
+	if strings.Contains(text, "|") {
+		return hexText(f.number(data))
+	}
+	return text
 }
 
 // expand splits a comparison of bytes that several header fields fill: nft
@@ -634,7 +683,7 @@ func (p *printer) compareMasked(left *operand, op firewall.Comparison, data []by
 		p.match(name + " " + flagText(flags, f.number(mask.data).Uint64(), ","))
 	case flags != nil && op == firewall.Equal && zero:
 		p.match(name + " ! " + flagText(flags, f.number(mask.data).Uint64(), ","))
-	case flags != nil && op <= firewall.NotEqual:
+	case flags != nil && op <= firewall.NotEqual && strings.Contains(mask.String(), "|"):
 		p.match(name + " " + comparisonSymbols[op] + flagText(flags, f.number(data).Uint64(), ",") +
 			" / " + flagText(flags, f.number(mask.data).Uint64(), ","))
 	case prefixes[f.typ] && op <= firewall.NotEqual && isPrefix(f.networkOrder(mask.data)):
@@ -660,12 +709,20 @@ func (p *printer) rangeMatch(e *expression) bool {
 	}
 	left = p.masked(left)
 	p.recognize(left)
-	not := ""
+	not := implicit(left)
 	if e.uint32(rangeOp) == 1 {
 		not = "!= "
 	}
 	p.match(left.String() + " " + not + p.rangeText(left.format, from, to))
 	return true
+}
+
+// implicit is the sign of equality where it can't be left out.
+func implicit(left *operand) string {
+	if left.kind == kindBinary {
+		return "== "
+	}
+	return ""
 }
 
 func (p *printer) lookup(e *expression) bool {
@@ -683,7 +740,7 @@ func (p *printer) lookup(e *expression) bool {
 		p.add(key.String() + " vmap " + p.setText(set, key))
 		return true
 	}
-	not := ""
+	not := implicit(key)
 	if e.uint32(lookupFlags)&1 != 0 {
 		not = "!= "
 	}
@@ -691,20 +748,9 @@ func (p *printer) lookup(e *expression) bool {
 	return true
 }
 
-// setText names interfaces by their names.
+// setText is the set that a key is looked up in.
 func (p *printer) setText(s *firewall.Set, key *operand) string {
-	if !s.Anonymous || key.format.typ != "iface_index" || key.kind == kindConcat || s.Interval {
-		return setText(s, key)
-	}
-	var elements []string
-	for i := range s.Elements {
-		e := &s.Elements[i]
-		if len(e.Key) != 4 {
-			return setText(s, key)
-		}
-		elements = append(elements, p.interfaces.name(binary.NativeEndian.Uint32(e.Key))+dataText(s, e))
-	}
-	return "{ " + strings.Join(elements, ", ") + " }"
+	return setText(s, key, p.interfaces)
 }
 
 func (p *printer) verdict(e *expression) bool {

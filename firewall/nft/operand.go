@@ -21,6 +21,7 @@ const (
 	kindMap    // left looked up in set
 	kindSwap   // left in the other byte order
 	kindExtHdr
+	kindCT
 )
 
 // An operand is a value as nft writes it.
@@ -37,12 +38,16 @@ type operand struct {
 	field     *field
 	exthdr    firewall.ExtHdr
 	meta      firewall.MetaKey
+	ct        firewall.CT
 	data      []byte
 	symbol    string
 	left      *operand
 	right     *operand
 	parts     []*operand
 	set       *firewall.Set
+	// addresses says that the operand is a conntrack entry's address, whose family
+	// shows only in what it is compared with.
+	addresses bool
 }
 
 // String is the operand's own text. Its payloads have been recognized before.
@@ -61,7 +66,7 @@ func (o *operand) String() string {
 		}
 		return strings.Join(parts, " . ")
 	case kindMap:
-		return o.left.String() + " map " + setText(o.set, o.left)
+		return o.left.String() + " map " + setText(o.set, o.left, o.format.interfaces)
 	case kindSwap:
 		return o.left.String()
 	}
@@ -157,13 +162,14 @@ func ctOperand(c firewall.CT, family firewall.Family) *operand {
 		text += "reply "
 	}
 	length := ctLength(c.Key, family)
-	if n.typ == "" {
+	addresses := n.typ == ""
+	if addresses {
 		n.typ = "ipv4_addr"
 		if length == 16 {
 			n.typ = "ipv6_addr"
 		}
 	}
-	o := &operand{text: text + n.name, format: hostFormat(n.typ), length: length}
+	o := &operand{kind: kindCT, ct: c, text: text + n.name, format: hostFormat(n.typ), length: length, addresses: addresses}
 	if c.Key == firewall.CTID {
 		o.format.host = false
 	}
@@ -192,8 +198,7 @@ func fibOperand(f firewall.FIB) *operand {
 func rtOperand(key firewall.RTKey, family firewall.Family) *operand {
 	name := map[firewall.RTKey]string{firewall.RTClassID: "classid", firewall.RTNexthop4: "nexthop", firewall.RTNexthop6: "nexthop", firewall.RTTCPMSS: "mtu", firewall.RTXFRM: "ipsec"}[key]
 	switch {
-	case family != firewall.FamilyInet:
-	case key == firewall.RTNexthop4:
+	case key == firewall.RTNexthop4 && family == firewall.FamilyInet:
 		name = "ip " + name
 	case key == firewall.RTNexthop6:
 		name = "ip6 " + name
@@ -244,7 +249,7 @@ func exthdrOperand(h firewall.ExtHdr, bitOffset, bitLength uint32) *operand {
 		o.format = format{typ: "integer", hex: true}
 		return o
 	}
-	o.text = ""
+	o.text = fmt.Sprintf("[%s @%d,%d,%d]", strings.TrimSpace("exthdr "+prefix), h.Type, bitOffset, bitLength)
 	return o
 }
 
@@ -258,6 +263,9 @@ func exthdrFields(h firewall.ExtHdr) (prefix string, fields []field) {
 	case firewall.ExtHdrIPv4:
 		e := ipOptions[h.Type]
 		return "ip option " + e.name, e.fields
+	case firewall.ExtHdrSCTP:
+		e := sctpChunks[h.Type]
+		return "sctp chunk " + e.name, append(sctpChunkFields, e.fields...)
 	}
 	return "", nil
 }

@@ -81,6 +81,8 @@ type table struct {
 	chains  map[string]*firewall.Chain
 	sets    map[string]*firewall.Set
 	objects map[objectKey]*firewall.Object
+	// sizes are the most elements that sets take.
+	sizes map[string]uint32
 	// interfaces are the names for the numbers in rules.
 	interfaces *interfaceNames
 }

@@ -89,6 +89,7 @@ func (r *reader) addSet(family firewall.Family, a *attributes) {
 	s.Steps = t.elementSteps(a.get(setExpression), a.get(setExpressions))
 	s.Count = uint64(a.uint32(setCount))
 	s.Loaded = s.Count <= maxElements && (a.has(setCount) || size <= maxElements)
+	t.sizes[s.Name] = size
 	t.Sets = append(t.Sets, s)
 	t.sets[s.Name] = s
 	r.sets = append(r.sets, &set{s, t, family})

@@ -26,12 +26,24 @@ func (p *printer) assigned(sreg, length uint32, target format) string {
 
 // typed gives the constants of an operand the type of what they are written to.
 func (p *printer) typed(o *operand, f format) *operand {
-	if o.kind != kindConstant {
-		return o
+	switch o.kind {
+	case kindConstant:
+		c := *o
+		c.format = f
+		return &c
+	case kindConcat:
+		names := strings.Split(f.typ, " . ")
+		joined := *o
+		joined.parts = nil
+		for i, part := range o.parts {
+			if len(names) == len(o.parts) {
+				part = p.typed(part, hostFormat(names[i]))
+			}
+			joined.parts = append(joined.parts, part)
+		}
+		return &joined
 	}
-	c := *o
-	c.format = f
-	return &c
+	return o
 }
 
 func (p *printer) setMeta(e *expression) bool {
@@ -176,7 +188,7 @@ func (p *printer) dynset(e *expression) bool {
 		text += " : " + data.String()
 	}
 	if set.Anonymous {
-		p.add("meter " + set.Name + " { " + text + " }")
+		p.add("meter " + set.Name + " size " + strconv.FormatUint(uint64(p.table.sizes[set.Name]), 10) + " { " + text + " }")
 		return true
 	}
 	p.add(dynsetOperations[op] + " @" + set.Name + " { " + text + " }")
@@ -337,7 +349,7 @@ func (p *printer) nat(e *expression) bool {
 	if e.uint32(natType) == 1 {
 		text = "dnat"
 	}
-	if p.family == firewall.FamilyInet {
+	if p.namesFamily(e, family) {
 		text += " " + family.String()
 	}
 	if e.uint32(natFlags)&natNetMap != 0 {
@@ -349,6 +361,16 @@ func (p *printer) nat(e *expression) bool {
 	}
 	p.add(text + " to " + target + natFlagsText(e.uint32(natFlags)))
 	return true
+}
+
+// namesFamily says that nft writes the family of the new address: in tables of
+// both families, and where a map gives a port or a second address with it.
+func (p *printer) namesFamily(e *expression, family firewall.Family) bool {
+	if !e.has(natAddrMin) || family != firewall.FamilyIPv4 && family != firewall.FamilyIPv6 {
+		return false
+	}
+	address := p.natOperand(e, natAddrMin, addressLength(family))
+	return p.family == firewall.FamilyInet || address != nil && address.kind == kindMap && address.length > addressLength(family)
 }
 
 func (p *printer) masq(e *expression) bool {
@@ -377,6 +399,7 @@ func (p *printer) tproxy(e *expression) bool {
 	if !ok {
 		return false
 	}
+	target = bracketed(target, true)
 	text := "tproxy"
 	if p.family == firewall.FamilyInet && (family == firewall.FamilyIPv4 || family == firewall.FamilyIPv6) {
 		text += " " + family.String()

@@ -35,6 +35,7 @@ func (r *reader) addTable(family firewall.Family, a *attributes) {
 		chains:  map[string]*firewall.Chain{},
 		sets:    map[string]*firewall.Set{},
 		objects: map[objectKey]*firewall.Object{},
+		sizes:   map[string]uint32{},
 
 		interfaces: r.interfaces,
 	}
