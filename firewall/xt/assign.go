@@ -16,7 +16,7 @@ func (c classify) steps(d Decoder) []firewall.Step {
 }
 
 func (c classify) String() string {
-	return fmt.Sprintf("--set-class %x:%x", c.priority>>16, c.priority&0xffff)
+	return fmt.Sprintf("--set-class %04x:%04x", c.priority>>16, c.priority&0xffff)
 }
 
 func parseClassify(g *given) extension {

@@ -224,7 +224,7 @@ func connlimitText(revision uint8, f *fields, l *line) bool {
 	if revision == 0 || revision > 1 {
 		return false
 	}
-	l.add(false, [...]string{"--connlimit-upto", "--connlimit-above"}[flags&1], number(limit))
+	l.add(false, [...]string{"--connlimit-above", "--connlimit-upto"}[flags&1], number(limit))
 	l.add(false, "--connlimit-mask", prefixNumber(mask))
 	l.add(false, [...]string{"--connlimit-saddr", "--connlimit-daddr"}[flags>>1&1])
 	return true
@@ -283,14 +283,13 @@ func clusterText(_ uint8, f *fields, l *line) bool {
 func osfText(_ uint8, f *fields, l *line) bool {
 	genre := f.name(32)
 	f.skip(4) // length
-	flags, _, ttl := f.u32(), f.u32(), f.u32()
-	if flags&1 != 0 && flags&8 != 0 {
-		l.add(true, "--genre", genre)
-	} else {
-		l.add(flags&8 != 0, "--genre", genre)
-	}
+	flags, log, ttl := f.u32(), f.u32(), f.u32()
+	l.add(flags&8 != 0, "--genre", genre)
 	if flags&2 != 0 {
 		l.add(false, "--ttl", number(ttl))
+	}
+	if flags&4 != 0 {
+		l.add(false, "--log", number(log))
 	}
 	return true
 }

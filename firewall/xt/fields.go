@@ -44,9 +44,10 @@ func (f *fields) align(n int) { f.skip((n - f.at%n) % n) }
 
 // address reads a union nf_inet_addr: 16 bytes, of which IPv4 uses the first 4.
 func (f *fields) address() address {
-	b := f.take(16)
-	return address(b[:addressLength(f.family)])
+	return f.address16()[:addressLength(f.family)]
 }
+
+func (f *fields) address16() address { return f.take(16) }
 
 // address is 4 or 16 bytes in network order.
 type address []byte

@@ -161,26 +161,29 @@ func (g *given) protocolNumber(o Option, s string) uint8 {
 	return p
 }
 
-// ProtocolName is a protocol as iptables prints it: by name where libxtables
-// has one of its own, else by number.
+// ProtocolName is a protocol as iptables prints it: by name where it has one,
+// else by number.
 func ProtocolName(p uint8) string {
-	for _, n := range protocolNames {
-		if protocolNumbers[n] == p {
-			return n
-		}
+	if name, ok := protocolNames[p]; ok {
+		return name
 	}
 	return number(p)
 }
 
-// protocolNames are those that iptables prints (libxtables, xtables_chain_protos).
-var protocolNames = []string{"tcp", "sctp", "udp", "udplite", "icmp", "ipv6-icmp", "esp", "ah", "mobility-header", "gre", "igmp", "ospf", "vrrp", "dccp", "ipip", "ipcomp", "pim", "ipv6", "l2tp"}
-
-var protocolNumbers = map[string]uint8{
-	"all": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41,
-	"ipv6-route": 43, "ipv6-frag": 44, "gre": 47, "esp": 50, "ipv6-crypt": 50, "ah": 51, "ipv6-auth": 51,
-	"icmpv6": 58, "ipv6-icmp": 58, "icmp6": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ospf": 89, "pim": 103,
-	"ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132, "ipv6-mh": 135, "mobility-header": 135, "mh": 135, "udplite": 136,
+// protocolNames are those of Debian's /etc/protocols (netbase), which iptables asks.
+var protocolNames = map[uint8]string{
+	1: "icmp", 2: "igmp", 3: "ggp", 4: "ipencap", 5: "st", 6: "tcp", 8: "egp", 9: "igp", 12: "pup", 17: "udp", 20: "hmp", 22: "xns-idp", 27: "rdp", 29: "iso-tp4", 33: "dccp", 36: "xtp", 37: "ddp", 38: "idpr-cmtp", 41: "ipv6", 43: "ipv6-route", 44: "ipv6-frag", 45: "idrp", 46: "rsvp", 47: "gre", 50: "esp", 51: "ah", 57: "skip", 58: "ipv6-icmp", 59: "ipv6-nonxt", 60: "ipv6-opts", 73: "rspf", 81: "vmtp", 88: "eigrp",
+	89: "ospf", 93: "ax.25", 94: "ipip", 97: "etherip", 98: "encap", 103: "pim", 108: "ipcomp", 112: "vrrp", 115: "l2tp", 124: "isis", 132: "sctp", 133: "fc", 135: "mobility-header", 136: "udplite", 137: "mpls-in-ip", 138: "manet", 139: "hip", 140: "shim6", 141: "wesp", 142: "rohc", 143: "ethernet",
 }
+
+// protocolNumbers are the names in the other direction, with their aliases.
+var protocolNumbers = func() map[string]uint8 {
+	numbers := map[string]uint8{"all": 0, "ip": 0, "icmpv6": 58, "icmp6": 58, "ipv6-crypt": 50, "ipv6-auth": 51, "ipv6-mh": 135, "mh": 135, "ip-encap": 4}
+	for number, name := range protocolNames {
+		numbers[name] = number
+	}
+	return numbers
+}()
 
 // servicePorts are the services that hand-written rules name (IANA).
 var servicePorts = map[string]uint16{

@@ -93,12 +93,12 @@ func (n nflog) String() string {
 	if n.group != 0 {
 		l.add(false, "--nflog-group", number(n.group))
 	}
-	if n.length != 0 && n.flags&1 != 0 {
+	if n.flags&1 != 0 {
 		l.add(false, "--nflog-size", number(n.length))
 	} else if n.length != 0 {
 		l.add(false, "--nflog-range", number(n.length))
 	}
-	if n.threshold != 1 {
+	if n.threshold != 0 {
 		l.add(false, "--nflog-threshold", number(n.threshold))
 	}
 	return l.String()
@@ -107,7 +107,7 @@ func (n nflog) String() string {
 const nflogOptions = "nflog-prefix=1 nflog-group=1 nflog-range=1 nflog-size=1 nflog-threshold=1"
 
 func parseNFLOG(g *given) extension {
-	n := nflog{threshold: 1}
+	var n nflog
 	for _, o := range g.list {
 		switch o.Name {
 		case "nflog-prefix":
@@ -176,8 +176,6 @@ func tcpmssText(_ uint8, f *fields, l *line) bool {
 	return true
 }
 
-var strippedOptions = map[uint8]string{2: "mss", 3: "wscale", 4: "sack-permitted", 5: "sack", 8: "timestamp", 19: "md5"}
-
 func tcpoptstripText(_ uint8, f *fields, l *line) bool {
 	var names []string
 	for w := range 8 {
@@ -186,15 +184,12 @@ func tcpoptstripText(_ uint8, f *fields, l *line) bool {
 			if word>>b&1 == 0 {
 				continue
 			}
-			kind := uint8(32*w + b)
-			name, ok := strippedOptions[kind]
-			if !ok {
-				name = number(kind)
-			}
-			names = append(names, name)
+			names = append(names, number(32*w+b))
 		}
 	}
-	l.add(false, "--strip-options", strings.Join(names, ","))
+	if len(names) > 0 {
+		l.add(false, "--strip-options", strings.Join(names, ","))
+	}
 	return true
 }
 
@@ -246,14 +241,12 @@ func rateestTargetText(_ uint8, f *fields, l *line) bool {
 func microseconds(v uint64) string {
 	switch {
 	case v >= 1e6:
-		return trimZeros(fmt.Sprintf("%.2f", float64(v)/1e6)) + "s"
+		return fmt.Sprintf("%.1fs", float64(v)/1e6)
 	case v >= 1e3:
-		return trimZeros(fmt.Sprintf("%.2f", float64(v)/1e3)) + "ms"
+		return fmt.Sprintf("%.1fms", float64(v)/1e3)
 	}
 	return fmt.Sprintf("%dus", v)
 }
-
-func trimZeros(s string) string { return strings.TrimRight(strings.TrimRight(s, "0"), ".") }
 
 func secmarkText(revision uint8, f *fields, l *line) bool {
 	f.skip(1)

@@ -115,11 +115,11 @@ func (n nat) String() string {
 			l.add(false, "--to-ports", n.portsText())
 		}
 	}
-	if n.flags&natFullyRandom != 0 {
-		l.add(false, "--random-fully")
-	}
 	if n.flags&natRandom != 0 {
 		l.add(false, "--random")
+	}
+	if n.flags&natFullyRandom != 0 {
+		l.add(false, "--random-fully")
 	}
 	if n.flags&natPersistent != 0 {
 		l.add(false, "--persistent")
@@ -159,7 +159,7 @@ func (n nat) netmapText() string {
 	for i := range mask {
 		mask[i] = ^(n.addresses[0][i] ^ n.addresses[1][i])
 	}
-	return n.addresses[0].String() + maskText(mask)
+	return n.addresses[0].String() + shownMask(mask)
 }
 
 const natOptions = "to-source=1 to-destination=1 to-ports=1 to=1 random=0 random-fully=0 persistent=0"

@@ -92,10 +92,15 @@ func interfaceName(v firewall.Value, name, mask [16]byte) firewall.Step {
 	return equal(v, name[:length], false)
 }
 
-// interfaceText is a name, "+" at its end for a wildcard.
+// interfaceText is a name, "+" at its end for a wildcard. iptables keeps the "+"
+// behind the bytes that the mask covers.
 func interfaceText(name, mask [16]byte) string {
-	text := cString(name[:])
-	if len(text) < 16 && mask[len(text)] == 0 {
+	covered := bytes.IndexByte(mask[:], 0)
+	if covered < 0 {
+		covered = 16
+	}
+	text := cString(name[:covered])
+	if covered < 16 && len(text) == covered {
 		text += "+"
 	}
 	return text
