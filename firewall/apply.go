@@ -15,9 +15,7 @@ func (w *walker) apply(p *packet, r *Rule, step Step, set bdd.Node) bdd.Node {
 	case Assign:
 		return w.assign(p, r, s, set)
 	case NoTrack:
-		if p.tracking.tracked == bdd.False {
-			p.tracking.untracked = w.m.Or(p.tracking.untracked, set)
-		}
+		p.tracking.untracked = w.m.Or(p.tracking.untracked, w.m.Diff(set, p.tracking.tracked))
 		return set
 	case ObjectRef:
 		return w.objectRef(p, r, s, set)

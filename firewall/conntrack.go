@@ -2,6 +2,8 @@ package firewall
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/netglance/netglance/internal/bdd"
 )
@@ -10,10 +12,90 @@ import (
 // unless notrack took it out (nf_conntrack_in).
 func (w *walker) startTracking(p *packet) {
 	t := &p.tracking
-	t.tracked = w.m.Not(t.untracked)
+	t.tracked = w.m.Diff(w.trackingOn(p.family), t.untracked)
 	t.state = stateNew
 	t.source, t.destination = p.source(), p.destination()
 	t.sourcePort, t.port = p.sourcePort(), p.port()
+}
+
+// trackingOn is whether the kernel tracks the family's flows at all: it does so
+// only while some rule needs it (nf_ct_netns_get). A nat chain alone doesn't.
+func (w *walker) trackingOn(family Family) bdd.Node {
+	if w.e.tracks[family] {
+		return bdd.True
+	}
+	if w.e.opaque {
+		return w.fact("whether an unmodelled rule turns connection tracking on", Unmodelled)
+	}
+	return bdd.False
+}
+
+// trackedFamilies are those whose flows are tracked for the sake of a rule. A
+// translation to addresses of one family needs that family's only (nft_nat_init).
+func trackedFamilies(r *Rule) []Family {
+	var families []Family
+	for _, step := range r.Steps {
+		nat, ok := step.(NAT)
+		switch {
+		case ok && (nat.Family == FamilyIPv4 || nat.Family == FamilyIPv6):
+			families = append(families, nat.Family)
+		case stepNeedsTracking(step):
+			return hookFamilies(r.Chain.Table.Family, Input)
+		}
+	}
+	return families
+}
+
+// needsTracking says that a rule with such steps turns connection tracking on.
+func needsTracking(steps []Step) bool {
+	return slices.ContainsFunc(steps, stepNeedsTracking)
+}
+
+func stepNeedsTracking(step Step) bool {
+	switch s := step.(type) {
+	case NAT, FlowOffload, SynProxy:
+		return true
+	case Chance:
+		return s.Name == "connlimit"
+	case ObjectRef:
+		return strings.HasPrefix(s.Kind, "ct ") || s.Kind == "synproxy" || usesCT(s.Key)
+	case Compare:
+		return usesCT(s.Value)
+	case Range:
+		return usesCT(s.Value)
+	case InSet:
+		return usesCT(s.Value)
+	case VerdictMap:
+		return usesCT(s.Key)
+	case Assign:
+		return usesCT(s.Target) || usesCT(s.Value)
+	case DynSet:
+		return usesCT(s.Key) || usesCT(s.Data) || needsTracking(s.Steps)
+	case Not:
+		return needsTracking(s.Steps)
+	case AnyOf:
+		return slices.ContainsFunc(s.Alternatives, needsTracking)
+	}
+	return false
+}
+
+// usesCT says that a value looks at the conntrack entry.
+func usesCT(v Value) bool {
+	switch v := v.(type) {
+	case CT:
+		return true
+	case Bitwise:
+		return usesCT(v.Left) || usesCT(v.Right)
+	case ByteOrder:
+		return usesCT(v.Value)
+	case Slice:
+		return usesCT(v.Value)
+	case MapLookup:
+		return usesCT(v.Key)
+	case Concat:
+		return slices.ContainsFunc(v.Parts, usesCT)
+	}
+	return false
 }
 
 // loadCT is nft_ct_get_eval (net/netfilter/nft_ct.c): without an entry every key
@@ -62,7 +144,7 @@ func boolByte(b bool) byte {
 
 func (w *walker) status(t *tracking) bits {
 	always := uint32(0)
-	if t.reply {
+	if t.reply && t.state == stateEstablished {
 		always |= statusSeenReply
 	}
 	if t.confirmed {

@@ -21,7 +21,11 @@ type Evaluator struct {
 
 	chains map[hookKey][]*Chain
 	// nat says for which families any nat chain exists: then NAT's hooks are there.
-	nat     map[Family]bool
+	nat map[Family]bool
+	// tracks says for which families a rule turns connection tracking on; opaque
+	// that there are rules of which that can't be told.
+	tracks  map[Family]bool
+	opaque  bool
 	guards  map[*Chain][]guard
 	groups  map[*Set][]elementGroup
 	updated map[*Set]string // by which rule
@@ -43,6 +47,7 @@ func NewEvaluator(rules *Ruleset, network *Network) *Evaluator {
 		network: network,
 		chains:  indexChains(rules),
 		nat:     make(map[Family]bool),
+		tracks:  make(map[Family]bool),
 		guards:  make(map[*Chain][]guard),
 		groups:  make(map[*Set][]elementGroup),
 		updated: make(map[*Set]string),
@@ -71,7 +76,13 @@ func (e *Evaluator) indexTable(t *Table) {
 	for _, c := range t.Chains {
 		e.guards[c] = guardRules(c)
 		for _, r := range c.Rules {
+			for _, family := range trackedFamilies(r) {
+				e.tracks[family] = true
+			}
 			for _, step := range r.Steps {
+				if _, ok := step.(Opaque); ok {
+					e.opaque = true
+				}
 				if s, ok := step.(DynSet); ok && s.Set != nil && !t.Dormant {
 					e.updated[s.Set] = placeOf(r)
 				}
@@ -112,6 +123,16 @@ func (e *Evaluator) setting(tree, link, name string) int {
 		return 0
 	}
 	return n
+}
+
+// loopback is the link that this host's packets to itself take.
+func (e *Evaluator) loopback() *Interface {
+	for i := range e.network.Interfaces {
+		if e.network.Interfaces[i].Loopback() {
+			return &e.network.Interfaces[i]
+		}
+	}
+	return nil
 }
 
 // A walker answers one question at a time.
@@ -221,6 +242,9 @@ func (w *walker) note(p *packet, c *Chain, r *Rule, effect string) {
 	step := PathStep{Chain: c, Rule: r, Effect: effect}
 	if p != nil {
 		step.Hook = p.hook.String()
+		if p.hook == HookUnknown {
+			step.Hook = "routing"
+		}
 		if p.about != "" {
 			step.Hook = "answer " + step.Hook
 		}

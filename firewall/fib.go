@@ -45,7 +45,7 @@ func (w *walker) fibFlow(p *packet, v FIB) flow {
 // left out of the question.
 func (w *walker) usableSource(b bits) bits {
 	no := bdd.False
-	for _, p := range []string{"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"} {
+	for _, p := range []string{"0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"} {
 		no = w.m.Or(no, w.prefix(b, netip.MustParsePrefix(p)))
 	}
 	return w.choose(no, make(bits, 32), b)
@@ -60,6 +60,8 @@ func (w *walker) fibLink(p *packet, v FIB) *Interface {
 		return p.out
 	case p.in != nil:
 		return p.in
+	case p.hook == Output:
+		return nil // the packet has no device yet
 	}
 	return p.out
 }
@@ -151,7 +153,7 @@ func (w *walker) addressType4(address bits, device *Interface) bits {
 		result = w.choose(w.m.Diff(set, taken), w.word(uint32(t)), result)
 		taken = w.m.Or(taken, set)
 	}
-	put(w.prefix(address, netip.MustParsePrefix("0.0.0.0/8")), RouteBroadcast)
+	put(w.prefix(address, netip.MustParsePrefix("0.0.0.0/32")), RouteBroadcast)
 	put(w.prefix(address, netip.MustParsePrefix("255.255.255.255/32")), RouteBroadcast)
 	put(w.prefix(address, netip.MustParsePrefix("224.0.0.0/4")), RouteMulticast)
 	for _, r := range w.e.tables[tableKey{FamilyIPv4, tableLocal}] {
@@ -185,6 +187,7 @@ func (w *walker) addressType6(p *packet, address bits, device *Interface, v FIB)
 			kind = w.word(uint32(RouteLocal))
 		default:
 			kind = w.choose(own, w.word(uint32(RouteLocal)), kind)
+			kind = w.choose(w.subnetRouter(address, r), w.word(uint32(RouteAnycast)), kind)
 		}
 		result = w.choose(r.set, kind, result)
 	}

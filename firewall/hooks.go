@@ -1,6 +1,11 @@
 package firewall
 
-import "github.com/netglance/netglance/internal/bdd"
+import (
+	"math"
+	"strconv"
+
+	"github.com/netglance/netglance/internal/bdd"
+)
 
 // Priorities of what the kernel itself does in a hook
 // (include/uapi/linux/netfilter_ipv4.h).
@@ -81,19 +86,71 @@ func (t trail) with(c *Chain, r *ruling) trail {
 // runHook takes the packets through everything that stands at a hook, in order,
 // and returns those that come out.
 func (w *walker) runHook(p *packet, h Hook, live bdd.Node, t trail) (bdd.Node, trail) {
+	return w.runPriorities(p, h, live, t, math.MinInt32, math.MaxInt32)
+}
+
+// runHookUntil runs what stands at a hook up to a priority, the kernel's own
+// handling of that priority included; runHookAfter the rest.
+func (w *walker) runHookUntil(p *packet, h Hook, live bdd.Node, last int32) (bdd.Node, trail) {
+	return w.runPriorities(p, h, live, nil, math.MinInt32, last)
+}
+
+func (w *walker) runHookAfter(p *packet, h Hook, live bdd.Node, last int32) bdd.Node {
+	live, _ = w.runPriorities(p, h, live, nil, last+1, math.MaxInt32)
+	return live
+}
+
+func (w *walker) runPriorities(p *packet, h Hook, live bdd.Node, t trail, first, last int32) (bdd.Node, trail) {
 	p.hook = h
-	chains := w.e.chains[hookKey{p.family, h, false}]
+	chains := priorities(w.e.chains[hookKey{p.family, h, false}], first, last)
 	for _, s := range w.stages(p, h) {
+		if s.priority < first || s.priority > last {
+			continue
+		}
 		for len(chains) > 0 && chains[0].Base.Priority < s.priority {
 			live, t = w.runChain(p, chains[0], live, t)
 			chains = chains[1:]
 		}
-		live, t = s.run(live, t)
+		live, t, chains = w.runTied(p, s, chains, live, t)
 	}
 	for _, c := range chains {
 		live, t = w.runChain(p, c, live, t)
 	}
 	return live, t
+}
+
+// priorities are the chains, in order, of priorities from first to last.
+func priorities(chains []*Chain, first, last int32) []*Chain {
+	for len(chains) > 0 && chains[0].Base.Priority < first {
+		chains = chains[1:]
+	}
+	for len(chains) > 0 && chains[len(chains)-1].Base.Priority > last {
+		chains = chains[:len(chains)-1]
+	}
+	return chains
+}
+
+// runTied runs a stage and the chains of its very priority. Which of them comes
+// first depends on which was registered first, which no reading tells.
+func (w *walker) runTied(p *packet, s stage, chains []*Chain, live bdd.Node, t trail) (bdd.Node, trail, []*Chain) {
+	tied := 0
+	for tied < len(chains) && chains[tied].Base.Priority == s.priority {
+		tied++
+	}
+	before, after := bdd.False, live
+	if tied > 0 {
+		first := w.fact("which was registered first at priority "+strconv.Itoa(int(s.priority))+": the chain or the kernel's own handling", Unmodelled)
+		before, after = w.m.And(live, first), w.m.Diff(live, first)
+	}
+	for _, c := range chains[:tied] {
+		before, t = w.runChain(p, c, before, t)
+	}
+	live, t = s.run(w.m.Or(before, after), t)
+	before, after = w.m.And(live, before), w.m.Diff(live, before)
+	for _, c := range chains[:tied] {
+		after, t = w.runChain(p, c, after, t)
+	}
+	return w.m.Or(before, after), t, chains[tied:]
 }
 
 // A stage is something that the kernel itself does at a hook.
@@ -155,10 +212,6 @@ func (w *walker) settle(p *packet, r *ruling) {
 		w.decide(s.set, Dropped, s.decision, nil)
 	}
 	for _, s := range r.rejected {
-		if p.about != "" {
-			w.decide(s.set, Dropped, s.decision, nil)
-			continue
-		}
 		w.answerRejected(p, s)
 	}
 }
@@ -183,6 +236,28 @@ func (w *walker) ingress(p *packet, live bdd.Node, t trail) (bdd.Node, trail) {
 		}
 	}
 	return live, t
+}
+
+// egress takes the packets through the chains that hook into their way out.
+func (w *walker) egress(p *packet, live bdd.Node) bdd.Node {
+	chains := w.e.chains[hookKey{FamilyNetdev, Egress, false}]
+	if len(chains) == 0 || p.out == nil {
+		return live
+	}
+	c := p.clone()
+	c.hook, c.in = Egress, nil
+	c.link = etherHeader(p.family, nil)
+	if p.out.Type == arphrdEther {
+		c.link = free(14 * 8)
+		copy(c.link[6*8:], constantBits(p.out.HardwareAddr))
+		copy(c.link[12*8:], short(etherType(p.family)))
+	}
+	for _, chain := range chains {
+		if hooksInto(chain, p.out.Name) {
+			live, _ = w.runChain(c, chain, live, nil)
+		}
+	}
+	return live
 }
 
 func hooksInto(c *Chain, device string) bool {

@@ -120,7 +120,7 @@ func (w *walker) martians(p *packet, to netip.Addr, live bdd.Node) bdd.Node {
 	localnet := w.e.setting("ipv4/conf", p.in.Name, "route_localnet") == 1 || w.e.setting("ipv4/conf", "all", "route_localnet") == 1
 	source := p.source()
 	bad := w.m.Or(w.prefix(source, netip.MustParsePrefix("224.0.0.0/4")), w.prefix(source, netip.MustParsePrefix("255.255.255.255/32")))
-	bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/8")))
+	bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/32"))) // the rest of 0/8 is ordinary since Linux 5.3
 	if !localnet {
 		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("127.0.0.0/8")))
 	}
@@ -144,7 +144,8 @@ func (w *walker) validateSource(p *packet, live bdd.Node, out int) bdd.Node {
 	}
 	filter := max(w.e.setting("ipv4/conf", "all", "rp_filter"), w.e.setting("ipv4/conf", p.in.Name, "rp_filter"))
 	acceptLocal := w.e.setting("ipv4/conf", "all", "accept_local") == 1 || w.e.setting("ipv4/conf", p.in.Name, "accept_local") == 1
-	if filter == 0 && !w.e.customRouting && p.in.Index != out {
+	redirects := w.e.setting("ipv4/conf", "all", "send_redirects") == 1 || w.e.setting("ipv4/conf", p.in.Name, "send_redirects") == 1
+	if filter == 0 && !w.e.customRouting && !(p.in.Index == out && redirects) {
 		if acceptLocal {
 			return live
 		}
@@ -205,19 +206,22 @@ func (w *walker) local(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	w.deliver(p, to, live, t, "")
 }
 
-// validateSocketSource is what the protocols refuse themselves: TCP answers no
-// source that isn't a host's (tcp_v4_conn_request, tcp_v6_conn_request).
+// validateSocketSource is what TCP refuses itself: an IPv4 address in an IPv6
+// packet (tcp_v6_conn_request).
 func (w *walker) validateSocketSource(p *packet, live bdd.Node) bdd.Node {
 	if p.family != FamilyIPv6 || p.protocol != protocolTCP {
 		return live
 	}
-	bad := w.m.Or(w.prefix(p.source(), netip.MustParsePrefix("::/128")), w.prefix(p.source(), netip.PrefixFrom(netip.MustParseAddr("::ffff:0.0.0.0"), 96)))
-	w.kernelDrops(w.m.And(live, bad), "TCP answers no such source")
-	return w.m.Diff(live, bad)
+	mapped := w.m.And(live, w.prefix(p.source(), mapped4))
+	w.kernelDrops(mapped, "TCP answers no IPv4-mapped source")
+	return w.m.Diff(live, mapped)
 }
+
+var mapped4 = netip.PrefixFrom(netip.MustParseAddr("::ffff:0.0.0.0"), 96)
 
 // group delivers a broadcast or multicast: to UDP sockets only.
 func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
+	p.toGroup = true
 	live = w.validateSource(p, live, 0)
 	live, t = w.runHook(p, Input, live, t)
 	if p.protocol == protocolTCP {
@@ -252,6 +256,7 @@ func (w *walker) forward(p *packet, to netip.Addr, r routed, t trail) {
 	w.note(p, nil, nil, "routed to "+r.out.Name)
 	live, t = w.runHook(p, Forward, live, t)
 	live, t = w.runHook(p, Postrouting, live, t)
+	live = w.egress(p, live)
 	p.tracking.confirmed = true
 	live = w.answerForwarded(p, live)
 	w.deliver(p, to, live, t, r.out.Name)
@@ -269,11 +274,20 @@ func (w *walker) mayForward(p *packet, live bdd.Node) bdd.Node {
 	return bdd.False
 }
 
-// validateForwarded6 is ip6_forward's: such sources don't leave their link.
+// validateForwarded6 is ip6_forward's: what may not leave its link is answered
+// with "beyond scope of source address", what is no host's with nothing. What
+// goes out by the link that it came by stays on it.
 func (w *walker) validateForwarded6(p *packet, live bdd.Node) bdd.Node {
-	bad := w.m.Or(w.prefix(p.source(), linkLocal6), w.prefix(p.source(), netip.MustParsePrefix("::/128")))
-	w.kernelDrops(w.m.And(live, bad), "the source is not forwarded")
-	return w.m.Diff(live, bad)
+	if p.in == p.out {
+		return live
+	}
+	nobody := w.m.And(live, w.prefix(p.source(), netip.MustParsePrefix("::/128")))
+	w.kernelDrops(nobody, "the source is no host's")
+	scoped := w.m.And(live, w.prefix(p.source(), linkLocal6))
+	if scoped != bdd.False {
+		w.answerRejected(p, rejection{settled{scoped, Decision{Text: "a link-local source is not forwarded"}}, Reject{With: "icmpv6 beyond-scope"}})
+	}
+	return w.m.Diff(w.m.Diff(live, nobody), scoped)
 }
 
 // deliver writes down what got through, with what let it through and where it went.

@@ -58,7 +58,7 @@ func (w *walker) loadPayload(p *packet, v Payload) (bits, bdd.Node) {
 		return w.perhaps(Unmodelled, "a payload load out of range")
 	}
 	offset, length := int(v.Offset), int(v.Length)
-	if v.Base == LinkLayerHeader && (len(p.link) == 0 || p.ofSocket) {
+	if v.Base == LinkLayerHeader && len(p.link) == 0 {
 		return nil, bdd.False // nft_payload.c: no link-layer header
 	}
 	if v.Base <= TransportHeader {

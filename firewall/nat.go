@@ -46,6 +46,15 @@ func (w *walker) translate(p *packet, c call, r *Rule, s NAT, matched bdd.Node) 
 		return bdd.False // nft_nat_inet_eval
 	}
 	matched = w.m.And(matched, p.tracking.tracked)
+	for _, v := range []Value{s.AddressMin, s.AddressMax, s.PortMin, s.PortMax} {
+		if v != nil {
+			_, there := w.load(p, v)
+			matched = w.m.And(matched, there)
+		}
+	}
+	if matched == bdd.False {
+		return bdd.False
+	}
 	address, fails := w.natAddress(p, s)
 	if fails != bdd.False {
 		// nf_nat_redirect.c, nf_nat_masquerade.c: without an address the packet is dropped.
@@ -102,9 +111,9 @@ func (w *walker) natAddress(p *packet, s NAT) (bits, bdd.Node) {
 	if s.AddressMin == nil {
 		return old, bdd.False
 	}
-	low, there := w.load(p, s.AddressMin)
+	low, _ := w.load(p, s.AddressMin)
 	if low == nil {
-		return w.unsettledBits(p.addressLength(), Unmodelled, "the address that NAT chooses"), w.m.Not(there)
+		return w.unsettledBits(p.addressLength(), Unmodelled, "the address that NAT chooses"), bdd.False
 	}
 	low = low.padded(p.addressLength())
 	high := low
@@ -113,11 +122,10 @@ func (w *walker) natAddress(p *packet, s NAT) (bits, bdd.Node) {
 			high = h.padded(p.addressLength())
 		}
 	}
-	missing := w.m.Not(there)
 	if s.NetMap {
-		return w.netMap(low, high, old), missing
+		return w.netMap(low, high, old), bdd.False
 	}
-	return w.oneAddress(low, high), missing
+	return w.oneAddress(low, high), bdd.False
 }
 
 // netMap keeps the part of the address in which the range's ends differ.

@@ -1,6 +1,11 @@
 package firewall
 
-import "github.com/netglance/netglance/internal/bdd"
+import (
+	"cmp"
+	"net/netip"
+
+	"github.com/netglance/netglance/internal/bdd"
+)
 
 // answerPacket is the answer to p as it leaves the one who got p: addresses and
 // ports turned round.
@@ -40,10 +45,19 @@ func (w *walker) answerAccepted(p *packet, live bdd.Node) bdd.Node {
 // answerRejected sends the error that a rule or the kernel answers with, and
 // settles the packets: rejected where the error gets out, dropped elsewhere.
 func (w *walker) answerRejected(p *packet, r rejection) {
+	if p.about != "" || p.toGroup {
+		w.decide(r.set, Dropped, r.decision, nil)
+		return
+	}
+	a := w.rejectionPacket(p, r.reject)
+	failing := r.decision.Text + "; the error doesn't get out"
 	set := r.set
-	if p.hook != Ingress {
-		a := w.rejectionPacket(p, r.reject)
-		set = w.leave(a, p, r.set, r.decision.Text+"; the error doesn't get out")
+	if p.hook == Ingress {
+		// nft_reject_netdev.c sends the error straight out of the device.
+		a.out = p.in
+		w.whileAnswering(failing, func() { set = w.egress(a, set) })
+	} else {
+		set = w.leave(a, p, r.set, failing)
 	}
 	w.decide(set, Rejected, r.decision, nil)
 }
@@ -58,10 +72,13 @@ func (w *walker) rejectionPacket(p *packet, r Reject) *packet {
 	case p.family == FamilyIPv4:
 		a = w.answerPacket(p, protocolICMP, 0)
 		a.transport = icmpHeader(r, p.family)
+		a.sourceChosen = p.hook != Input // icmp_send keeps a local destination only
 	default:
 		a = w.answerPacket(p, protocolICMPv6, 0)
 		a.transport = icmpHeader(r, p.family)
+		a.sourceChosen = !w.ownDestination(p)
 	}
+	a.rejection, a.errorLink = true, p.in
 	a.tracking.tracked = a.tracking.flow
 	a.tracking.state = stateRelated
 	if w.e.setting("ipv4", "", "fwmark_reflect") == 1 {
@@ -74,36 +91,195 @@ func (w *walker) rejectionPacket(p *packet, r Reject) *packet {
 // postrouting, and returns the packets that it gets out for. The others are
 // settled as dropped.
 func (w *walker) leave(a, p *packet, live bdd.Node, failing string) bdd.Node {
-	previous := w.answering
-	w.answering = failing
-	defer func() { w.answering = previous }()
-
-	f := flow{family: a.family, source: a.source(), destination: a.destination(), mark: a.mark, protocol: a.protocol,
-		sourcePort: a.sourcePort(), port: a.port()}
 	out := bdd.False
-	for _, r := range w.lookupScoped(f, live, p.in) {
-		if text := unanswerable(r); text != "" {
-			w.kernelDrops(r.set, text)
+	w.whileAnswering(failing, func() {
+		live = w.errorReceiver(a, p, live)
+		// What input's SNAT changed is undone in output, and routed again.
+		changed := w.m.And(live, a.tracking.snat)
+		link := p.in
+		if a.rejection && a.protocol == protocolTCP {
+			link = nil // nf_send_reset6 asks for no way out
+		}
+		for _, r := range w.lookupScoped(a.outgoing(), w.m.Diff(live, changed), link) {
+			if c, set := w.takeWayOut(a, r); set != bdd.False {
+				set, _ = w.runHook(c, Output, set, nil)
+				out = w.m.Or(out, w.leaveBy(c, set))
+			}
+		}
+		if changed != bdd.False {
+			out = w.m.Or(out, w.leaveTranslated(a, p, changed))
+		}
+	})
+	return out
+}
+
+// outgoing is the routing question of a packet that this host sends.
+func (p *packet) outgoing() flow {
+	f := flow{family: p.family, source: p.source(), destination: p.destination(), mark: p.mark, protocol: p.protocol,
+		sourcePort: p.sourcePort(), port: p.port()}
+	if p.sourceChosen {
+		f.source = make(bits, len(f.source))
+	}
+	return f
+}
+
+// takeWayOut is the answer on its route, and the packets whose answer can take it.
+func (w *walker) takeWayOut(a *packet, r routed) (*packet, bdd.Node) {
+	if text := w.unanswerable(a, r); text != "" {
+		w.kernelDrops(r.set, text)
+		return nil, bdd.False
+	}
+	c := a.clone()
+	c.out = r.out
+	if a.sourceChosen {
+		c.setSource(w.chosenSource(c, r))
+	}
+	w.note(c, nil, nil, "routed to "+r.out.Name)
+	return c, w.errorDestination(c, r)
+}
+
+func (w *walker) leaveBy(c *packet, set bdd.Node) bdd.Node {
+	set, _ = w.runHook(c, Postrouting, set, nil)
+	return w.egress(c, set)
+}
+
+// leaveTranslated is leave for packets whose source the input hook changed: the
+// answer is first routed to the changed address, and again when NAT has put the
+// original one back (nf_nat_ipv4_local_fn).
+func (w *walker) leaveTranslated(a, p *packet, live bdd.Node) bdd.Node {
+	out := bdd.False
+	for _, first := range w.lookupScoped(a.outgoing(), live, p.in) {
+		if first.route == nil || first.out == nil {
+			w.kernelDrops(first.set, "no route back to the translated source")
 			continue
 		}
 		c := a.clone()
-		c.out = r.out
-		w.note(c, nil, nil, "the answer is routed to "+r.out.Name)
-		set, _ := w.runHook(c, Output, r.set, nil)
-		set, _ = w.runHook(c, Postrouting, set, nil)
-		out = w.m.Or(out, set)
+		c.out = first.out
+		if first.kind == RouteLocal {
+			c.out = w.e.loopback()
+		}
+		set, _ := w.runHookUntil(c, Output, first.set, priorityDestNAT)
+		// An address of link scope is sought on the link of the first route.
+		for _, r := range w.lookupScoped(c.outgoing(), set, c.out) {
+			if again, set := w.takeWayOut(c, r); set != bdd.False {
+				set = w.runHookAfter(again, Output, set, priorityDestNAT)
+				out = w.m.Or(out, w.leaveBy(again, set))
+			}
+		}
 	}
 	return out
 }
 
-func unanswerable(r routed) string {
+// errorReceiver leaves out the sources that are sent no answer at all: a
+// rejection before routing looks up the source itself, and answers no broadcast
+// or multicast (nf_reject_ipv4.c); IPv6 answers no source that is no host's
+// (nf_reject_ipv6.c, icmp6_send);
+// IPv4 routes an answer to 0.0.0.0 to itself.
+func (w *walker) errorReceiver(a, p *packet, live bdd.Node) bdd.Node {
+	none := bdd.False
+	to := a.destination()
 	switch {
-	case r.kind == RouteLocal:
+	case a.family == FamilyIPv4:
+		none = w.prefix(to, netip.MustParsePrefix("0.0.0.0/32"))
+		if a.rejection && p.hook == Prerouting {
+			none = w.m.Or(none, w.groupAddress4(to))
+		}
+	case a.rejection:
+		none = w.m.Or(w.prefix(to, netip.MustParsePrefix("::/128")), w.prefix(to, netip.MustParsePrefix("ff00::/8")))
+	}
+	w.kernelDrops(w.m.And(live, none), "no error is sent to such a source")
+	return w.m.Diff(live, none)
+}
+
+// groupAddress4 is where an address is a broadcast or multicast address.
+func (w *walker) groupAddress4(b bits) bdd.Node {
+	n := w.m.Or(w.prefix(b, netip.MustParsePrefix("224.0.0.0/4")), w.prefix(b, netip.MustParsePrefix("255.255.255.255/32")))
+	for _, r := range w.e.tables[tableKey{FamilyIPv4, tableLocal}] {
+		if r.Type == RouteBroadcast {
+			n = w.m.Or(n, w.prefix(b, r.Destination))
+		}
+	}
+	return n
+}
+
+// chosenSource is the address that the kernel gives an ICMP error of its own:
+// the route's preferred one, else one of the way out's, for IPv6 of the way in's
+// (icmp_send, icmp6_send).
+func (w *walker) chosenSource(c *packet, r routed) bits {
+	if s := r.route.PreferredSource; s.IsValid() {
+		return addressBits(s)
+	}
+	if c.family == FamilyIPv4 {
+		return w.onlyAddress(c, r.out, false)
+	}
+	scoped := w.prefix(c.destination(), linkLocal6)
+	return w.choose(scoped, w.onlyAddress(c, c.errorLink, true), w.onlyAddress(c, c.errorLink, false))
+}
+
+// onlyAddress is a link's address of the wanted scope, where it has just one.
+func (w *walker) onlyAddress(c *packet, link *Interface, scoped bool) bits {
+	var found []netip.Addr
+	for _, a := range w.e.network.Addresses {
+		addr := a.Prefix.Addr()
+		if link != nil && a.Interface == link.Index && familyOf(addr) == c.family && a.Flags&ifaSecondary == 0 &&
+			(c.family == FamilyIPv4 || addr.IsLinkLocalUnicast() == scoped) {
+			found = append(found, addr)
+		}
+	}
+	if len(found) == 1 {
+		return addressBits(found[0])
+	}
+	return w.field("the address that the error comes from", c.addressLength(), Unmodelled)
+}
+
+// ifaSecondary is IFA_F_SECONDARY (include/uapi/linux/if_addr.h).
+const ifaSecondary = 0x01
+
+// whileAnswering settles what is dropped meanwhile as an answer that fails.
+func (w *walker) whileAnswering(failing string, do func()) {
+	previous := w.answering
+	w.answering = failing
+	do()
+	w.answering = previous
+}
+
+// errorDestination leaves out the addresses that ICMPv6 sends no error to: the
+// subnet router's anycast address of a link (icmpv6_route_lookup).
+func (w *walker) errorDestination(a *packet, r routed) bdd.Node {
+	if a.protocol != protocolICMPv6 {
+		return r.set
+	}
+	anycast := w.subnetRouter(a.destination(), r)
+	w.kernelDrops(w.m.And(r.set, anycast), "no ICMPv6 error goes to an anycast address")
+	return w.m.Diff(r.set, anycast)
+}
+
+// subnetRouter is where an address is the subnet router's anycast address of a
+// link (ipv6_anycast_destination, include/net/ip6_route.h).
+func (w *walker) subnetRouter(address bits, r routed) bdd.Node {
+	if r.route == nil || r.route.Gateway.IsValid() || len(r.route.Hops) > 0 || r.route.Destination.Bits() >= 127 {
+		return bdd.False
+	}
+	return w.prefix(address, netip.PrefixFrom(r.route.Destination.Addr(), 128))
+}
+
+func (w *walker) unanswerable(a *packet, r routed) string {
+	switch {
+	case r.kind == RouteLocal || r.kind == RouteAnycast:
 		return "the source is this host's own address"
 	case r.route == nil || r.out == nil || r.kind == RouteUnreachable || r.kind == RouteBlackhole || r.kind == RouteProhibit:
 		return "no route back to the source"
+	case a.family == FamilyIPv4 && !a.sourceChosen && !w.localnetOn(r.out) && w.m.And(r.set, w.prefix(a.source(), loopback4)) == r.set:
+		// __mkroute_output (net/ipv4/route.c)
+		return "no answer from 127.0.0.0/8 leaves by " + r.out.Name + " (route_localnet is off)"
 	}
 	return ""
+}
+
+var loopback4 = netip.MustParsePrefix("127.0.0.0/8")
+
+func (w *walker) localnetOn(link *Interface) bool {
+	return link.Loopback() || w.e.setting("ipv4/conf", link.Name, "route_localnet") == 1 || w.e.setting("ipv4/conf", "all", "route_localnet") == 1
 }
 
 // answerForwarded sends the SYN-ACK of the host that got a forwarded packet back
@@ -112,10 +288,12 @@ func (w *walker) answerForwarded(p *packet, live bdd.Node) bdd.Node {
 	if p.protocol != protocolTCP || live == bdd.False {
 		return live
 	}
-	previous := w.answering
-	w.answering = "the answer doesn't get back"
-	defer func() { w.answering = previous }()
+	back := bdd.False
+	w.whileAnswering("the answer doesn't get back", func() { back = w.comeBack(p, live) })
+	return back
+}
 
+func (w *walker) comeBack(p *packet, live bdd.Node) bdd.Node {
 	a := w.answerPacket(p, protocolTCP, tcpSYN|tcpACK)
 	a.in = p.out
 	a.link = etherHeader(p.family, p.out)
@@ -126,19 +304,29 @@ func (w *walker) answerForwarded(p *packet, live bdd.Node) bdd.Node {
 		protocol: a.protocol, sourcePort: a.sourcePort(), port: a.port()}
 	back := bdd.False
 	for _, r := range w.lookupScoped(f, live, p.in) {
-		if text := unanswerable(r); text != "" {
-			w.kernelDrops(r.set, text)
+		if text := w.unanswerable(a, r); text != "" || r.kind != RouteUnicast {
+			w.kernelDrops(r.set, cmp.Or(text, "the source is no host's address"))
 			continue
 		}
 		c := a.clone()
 		c.out = r.out
 		set := w.mayForward(c, r.set)
-		set = w.validateSource(c, set, r.out.Index)
+		if c.family == FamilyIPv4 {
+			set = w.validateSource(c, set, r.out.Index)
+		} else {
+			set = w.validateForwarded6(c, set)
+		}
 		set, _ = w.runHook(c, Forward, set, nil)
 		set, _ = w.runHook(c, Postrouting, set, nil)
-		back = w.m.Or(back, set)
+		back = w.m.Or(back, w.egress(c, set))
 	}
 	return back
+}
+
+// ownDestination says that the packet was sent to one of this host's addresses.
+func (w *walker) ownDestination(p *packet) bool {
+	data, ok := p.destination().constant()
+	return ok && w.ownAddress(constantBits(data)) == bdd.True
 }
 
 // icmpHeader is an error's type and code (RFC 792, RFC 4443).
@@ -174,6 +362,6 @@ var (
 	}
 	icmpv6Codes = map[string]byte{
 		"no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "host-unreachable": 3, "port-unreachable": 4,
-		"policy-fail": 5, "reject-route": 6,
+		"policy-fail": 5, "reject-route": 6, "beyond-scope": 2,
 	}
 )

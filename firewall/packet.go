@@ -65,6 +65,13 @@ type packet struct {
 	// socketKnown says that the packet belongs to a local socket: only outgoing
 	// packets do.
 	ofSocket bool
+	// toGroup says that it is a broadcast or multicast: no error answers it.
+	toGroup bool
+	// rejection says that it is an error that answers a packet; sourceChosen that
+	// the kernel chooses the address that it comes from, errorLink by which link
+	// the packet came that it answers.
+	rejection, sourceChosen bool
+	errorLink               *Interface
 
 	tracking tracking
 }
@@ -152,6 +159,8 @@ func free(n int) bits {
 	return b
 }
 
+// etherHeader is the link-layer header of a packet that came in; nil where the
+// link has none.
 func etherHeader(family Family, in *Interface) bits {
 	if in == nil || in.Type != arphrdEther {
 		return nil

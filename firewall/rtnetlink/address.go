@@ -21,6 +21,7 @@ const (
 	ifaddrmsgLength = 8
 )
 
+// addresses of both families, by interface.
 func (r *reader) addresses() []firewall.Address {
 	var addresses []firewall.Address
 	r.dump("addresses", netlink.Request(getAddr, netlink.FlagDump, make([]byte, ifaddrmsgLength)), newAddr,
@@ -35,9 +36,8 @@ func (r *reader) addresses() []firewall.Address {
 			}
 			return err
 		})
-	slices.SortStableFunc(addresses, func(a, b firewall.Address) int {
-		return cmp.Or(a.Interface-b.Interface, comparePrefixes(a.Prefix, b.Prefix))
-	})
+	// Within an interface the kernel's order stays: it takes the first that fits.
+	slices.SortStableFunc(addresses, func(a, b firewall.Address) int { return a.Interface - b.Interface })
 	return addresses
 }
 

@@ -384,8 +384,8 @@ func TestSettingsAgreeWithTheirFiles(t *testing.T) {
 			interfaces++
 		}
 	}
-	if interfaces != 9 {
-		t.Errorf("%d settings of an interface, want 6 of IPv4 and 3 of IPv6", interfaces)
+	if interfaces != 10 {
+		t.Errorf("%d settings of an interface, want 7 of IPv4 and 3 of IPv6", interfaces)
 	}
 }
 

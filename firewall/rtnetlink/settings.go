@@ -42,6 +42,7 @@ type confSetting struct {
 // IPV4_DEVCONF_* of include/uapi/linux/ip.h, less one.
 var conf4Settings = []confSetting{
 	{"forwarding", 0},
+	{"send_redirects", 5},
 	{"rp_filter", 7},
 	{"arp_ignore", 18},
 	{"accept_local", 22},
