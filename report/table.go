@@ -51,17 +51,27 @@ func (t *table) write(w io.Writer, s Style) error {
 			b.WriteString(strings.Repeat(" ", widths[i]-cells(c.text)+2))
 			indent += widths[i] + 2
 		}
-		last := row[len(row)-1]
-		for i, line := range wrap(last.text, s.Width-indent) {
-			if i > 0 {
-				b.WriteString(strings.Repeat(" ", indent))
-			}
-			b.WriteString(s.paint(cell{line, last.color}))
-			b.WriteByte('\n')
-		}
+		writeLast(&b, row[len(row)-1], indent, s)
 	}
 	_, err := io.WriteString(w, trimLines(b.String()))
 	return err
+}
+
+// writeLast wraps the last cell in its column. Where the terminal leaves too little
+// room it goes below its row.
+func writeLast(b *strings.Builder, c cell, indent int, s Style) {
+	if s.Width > 0 && indent+cells(c.text) > s.Width && s.Width-indent < narrowest {
+		b.WriteByte('\n')
+		indent = 4
+		b.WriteString(strings.Repeat(" ", indent))
+	}
+	for i, line := range wrap(c.text, s.Width-indent) {
+		if i > 0 {
+			b.WriteString(strings.Repeat(" ", indent))
+		}
+		b.WriteString(s.paint(cell{line, c.color}))
+		b.WriteByte('\n')
+	}
 }
 
 func (t *table) widths() []int {
