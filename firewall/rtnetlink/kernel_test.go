@@ -71,6 +71,7 @@ var settings = map[string]string{
 	"ipv4/conf/red/rp_filter":       "2",
 	"ipv4/conf/blue/route_localnet": "1",
 	"ipv4/conf/br0/accept_local":    "1",
+	"ipv4/conf/br0/send_redirects":  "1",
 	"ipv4/conf/red/src_valid_mark":  "1",
 	"ipv4/conf/blue/arp_ignore":     "8",
 	"ipv4/conf/br0/forwarding":      "1",
