@@ -15,10 +15,14 @@ type Options struct {
 	Own4, Own6 []string
 	// Behind4 and Behind6 are addresses that the host forwards to.
 	Behind4, Behind6 []string
+	// Undecided asks for matches too that no reading of rules and network settles:
+	// rates, chance, history, what the sender chooses, programs' sockets.
+	Undecided bool
 }
 
-// Generate writes the ruleset of a seed. Its matches are all of a kind that a
-// packet's headers, its links and the host's addresses and routes decide.
+// Generate writes the ruleset of a seed. Unless the options ask for others, its
+// matches are all of a kind that a packet's headers, its links and the host's
+// addresses and routes decide.
 func Generate(seed uint64, options Options) Script {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6e6674)), options: options}
 	var s Script
@@ -93,12 +97,15 @@ func (g *generator) baseChain(t *Table, number int) {
 func (g *generator) hook(family string) (base, hook, kind string) {
 	policy := "accept"
 	if family == "netdev" {
-		device := g.pick(g.options.Interfaces...)
+		device := fmt.Sprintf("device %q", g.pick(g.options.Interfaces...))
 		hook = []string{"ingress", "egress"}[g.weighted(3, 1)]
+		if hook == "ingress" && g.chance(30) {
+			device = "devices = { " + strings.Join(g.options.Interfaces, ", ") + " }"
+		}
 		if g.chance(10) {
 			policy = "drop"
 		}
-		return fmt.Sprintf("type filter hook %s device %q priority %d; policy %s;", hook, device, g.IntN(20)-10, policy), hook, "filter"
+		return fmt.Sprintf("type filter hook %s %s priority %d; policy %s;", hook, device, g.IntN(20)-10, policy), hook, "filter"
 	}
 	hooks := []string{"prerouting", "input", "forward", "output", "postrouting", "ingress"}
 	weights := []int{6, 12, 4, 3, 2, 0}
@@ -159,7 +166,7 @@ func (g *generator) rule(at place) Rule {
 		rule = append(rule, g.change(&at))
 	}
 	if g.chance(15) {
-		rule = append(rule, "counter")
+		rule = append(rule, g.count(&at))
 	}
 	if g.chance(15) {
 		return append(rule, g.verdictMap(&at))
@@ -242,7 +249,9 @@ func (g *generator) translation(at place, v4 bool, transport string) string {
 	if at.hook == "output" {
 		return g.pick("accept", "counter")
 	}
-	switch g.weighted(6, 6, 3, 2) {
+	switch g.weighted(6, 6, 3, 2, 5) {
+	case 4:
+		return g.mappedTranslation(family, v4, transport)
 	case 0:
 		return "redirect to :" + g.port()
 	case 1:
@@ -286,7 +295,19 @@ func (g *generator) change(at *place) string {
 	if at.hook == "ingress" || at.hook == "egress" {
 		return "meta mark set " + g.mark()
 	}
-	switch g.weighted(6, 4, 3, 2, 2, 2, 1, 1) {
+	switch g.weighted(6, 4, 3, 2, 2, 2, 1, 1, 2, 1, 1) {
+	case 8:
+		if transport, ok := g.transport(at); ok && transport != "th" {
+			return transport + " " + g.pick("dport", "dport", "sport") + " set " + g.port()
+		}
+		return "meta mark set " + g.mark()
+	case 9:
+		if at.hook == "prerouting" || at.hook == "output" {
+			return "ct zone set 7"
+		}
+		return "meta priority set 1:1"
+	case 10:
+		return "meta mark set " + g.pick("ct mark & 0xff", "ct mark | 0x100", "ct mark << 1")
 	case 0:
 		return "meta mark set " + g.mark()
 	case 1:
@@ -299,6 +320,9 @@ func (g *generator) change(at *place) string {
 		return "meta mark set meta mark " + g.pick("<<", ">>") + " " + g.pick("1", "4", "9")
 	case 5:
 		transport, ok := g.transport(at)
+		if ok && at.table.has("port_marks") {
+			return "meta mark set " + transport + " dport map @port_marks"
+		}
 		if !ok {
 			return "meta mark set " + g.mark()
 		}

@@ -19,7 +19,9 @@ func TestEveryRulesetLoads(t *testing.T) {
 		seeds = 20
 	}
 	for seed := range seeds {
-		script := Generate(seed, testOptions)
+		options := testOptions
+		options.Undecided = seed%4 == 3
+		script := Generate(seed, options)
 		if err := ns.NFT("flush ruleset\n" + script.String()); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}

@@ -8,6 +8,9 @@ import (
 // match is one match that nft takes at the place. It may narrow the place: a
 // family or a transport, once said, stays.
 func (g *generator) match(at *place) string {
+	if g.options.Undecided && g.chance(20) {
+		return g.undecided(at)
+	}
 	switch g.weighted(12, 12, 6, 5, 4, 3, 3, 3, 2) {
 	case 0:
 		return g.addressField(at)
@@ -118,7 +121,8 @@ func (g *generator) link(at place) string {
 	case 3:
 		return way + g.pick("", "name") + " " + g.pick("", "!= ") + anonymous(g.distinct(names, different, 2))
 	}
-	return g.pick(way+"name { \"eth*\", \"lo\" }", way+"group 0", way+"group != 0", way+"type ether", "iifname \"lo\"")
+	return g.pick(way+"name { \"eth*\", \"lo\" }", way+"group 0", way+"group != 0", way+"type ether", "iifname \"lo\"",
+		"meta "+way+"kind \"tun\"", "meta "+way+"kind \"veth\"")
 }
 
 func different(a, b string) bool { return a != b }
@@ -190,7 +194,11 @@ func (g *generator) conntrack(at *place) string {
 	if at.hook == "ingress" || at.hook == "egress" {
 		return g.meta(at)
 	}
-	switch g.weighted(8, 2, 3, 3, 2, 2) {
+	switch g.weighted(8, 2, 3, 3, 2, 2, 2) {
+	case 6:
+		v4 := g.version(at)
+		return g.pick("ct zone 0", "ct zone != 0", "ct original zone 0", "ct helper \"ftp\"", "ct label 7",
+			"ct reply "+keyword(v4)+" "+g.pick("saddr", "daddr")+" "+g.prefix(v4))
 	case 0:
 		return "ct state " + g.pick("new", "established,related", "invalid", "untracked", "!= new", "{ new, untracked }", "new,invalid", "established")
 	case 1:
@@ -218,6 +226,9 @@ func (g *generator) conntrackPort(at *place) string {
 		return "ct state new"
 	case "":
 		at.transport = g.pick("tcp", "udp")
+		if g.chance(25) {
+			return "ct original protocol " + at.transport
+		}
 		return "meta l4proto " + at.transport + " " + key + " " + value
 	}
 	return key + " " + value
@@ -236,6 +247,12 @@ func (g *generator) fib(at place) string {
 		return "fib saddr . mark . iif oif " + g.pick("missing", "exists")
 	case at.hook == "prerouting" && g.chance(25):
 		return "fib saddr oif " + quoted(g.pick(g.options.Interfaces...))
+	case in && g.chance(15):
+		return "fib saddr . iif oifname " + g.pick("", "!= ") + quoted(g.pick(g.options.Interfaces...))
+	case (at.hook == "output" || at.hook == "postrouting" || at.hook == "forward") && g.chance(40):
+		return g.pick("fib daddr . oif type ", "fib saddr . oif type ") + g.pick("", "!= ") + g.addressType()
+	case g.chance(10):
+		return "fib daddr . mark type " + g.addressType()
 	case in && g.chance(25):
 		return "fib daddr . iif type " + g.pick("", "!= ") + g.addressType()
 	}

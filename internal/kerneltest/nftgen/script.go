@@ -20,9 +20,9 @@ type Table struct {
 	Chains       []Chain
 }
 
-// A Set is a named set or map of a Table.
+// A Set is a named set or map of a Table, or a named object.
 type Set struct {
-	// Keyword is "set" or "map".
+	// Keyword is "set", "map" or "counter".
 	Keyword, Name string
 	// Lines declare its type and flags.
 	Lines    []string

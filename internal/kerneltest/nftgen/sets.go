@@ -25,14 +25,93 @@ func (g *generator) sets(family string) []Set {
 	add(30, Set{"set", "ports", []string{"type inet_service; flags interval;"}, g.distinct(g.portOrSpan, disjointPorts, 1+g.IntN(6))})
 	add(15, Set{"set", "marks", []string{"type mark;"}, g.distinct(g.mark, different, 1+g.IntN(4))})
 	add(15, Set{"set", "links", []string{"type ifname; flags interval;"}, []string{`"eth*"`, `"lo"`}[g.IntN(2):]})
+	add(15, Set{"set", "ports_typeof", []string{"typeof tcp dport;"}, g.distinct(g.port, disjointPorts, 1+g.IntN(4))})
+	add(20, Set{"map", "port_marks", []string{"type inet_service : mark;"}, g.valued(g.distinct(g.port, disjointPorts, 1+g.IntN(6)), g.mark)})
+	add(20, Set{"counter", "hits", nil, nil})
 	add(15, Set{"map", "verdicts", []string{"type inet_service : verdict; flags interval;"}, g.verdictElements()})
 	return sets
 }
 
 func (g *generator) verdictElements() []string {
-	elements := g.distinct(g.portOrSpan, disjointPorts, 1+g.IntN(6))
-	for i := range elements {
-		elements[i] += " : " + g.pick("accept", "drop", "return", "continue")
+	verdict := func() string { return g.pick("accept", "drop", "return", "continue") }
+	elements := g.valued(g.distinct(g.portOrSpan, disjointPorts, 1+g.IntN(6)), verdict)
+	if g.chance(25) {
+		elements = append(elements, "* : "+verdict())
 	}
 	return elements
+}
+
+// valued gives every key a value.
+func (g *generator) valued(keys []string, value func() string) []string {
+	for i := range keys {
+		keys[i] += " : " + value()
+	}
+	return keys
+}
+
+// has says that a table has a set or object.
+func (t *Table) has(name string) bool {
+	for _, set := range t.Sets {
+		if set.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// count is a statement that counts; a map of counters ends the rule where it has
+// none for the packet.
+func (g *generator) count(at *place) string {
+	if !at.table.has("hits") || g.chance(50) {
+		return "counter"
+	}
+	transport, ok := g.transport(at)
+	if !ok || g.chance(50) {
+		return "counter name \"hits\""
+	}
+	return "counter name " + transport + " dport map " + anonymous(g.valued(g.distinct(g.port, disjointPorts, 1+g.IntN(4)), func() string { return "\"hits\"" }))
+}
+
+// mappedTranslation looks up where to translate to.
+func (g *generator) mappedTranslation(family string, v4 bool, transport string) string {
+	target := func() string {
+		if g.chance(50) {
+			return g.address(g.options.Own4, g.options.Own6, v4)
+		}
+		return g.address(g.options.Behind4, g.options.Behind6, v4)
+	}
+	switch g.weighted(2, 2, 2) {
+	case 0:
+		return join("dnat", family, "to", transport, "dport map", anonymous(g.valued(g.distinct(g.portOrSpan, disjointPorts, 1+g.IntN(4)), target)))
+	case 1:
+		keys := g.distinct(func() string { return g.prefixOrRange(v4) }, disjointAddresses, 1+g.IntN(4))
+		return join("dnat", family, "to", keyword(v4), "saddr map", anonymous(g.valued(keys, target)))
+	}
+	keys := g.distinct(g.port, disjointPorts, 1+g.IntN(4))
+	return join("dnat", keyword(v4), "addr . port to", transport, "dport map", anonymous(g.valued(keys, func() string { return target() + " . " + g.port() })))
+}
+
+// undecided is a match that no reading settles.
+func (g *generator) undecided(at *place) string {
+	if g.chance(25) && needTCP(at) {
+		return g.pick("tcp option maxseg exists", "tcp option sack-perm missing", "tcp window 65535", "tcp sequence > 5", "tcp doff 5")
+	}
+	any := []string{
+		"limit rate 1/minute", "limit rate over 100/second", "numgen random mod 3 == 0", "numgen inc mod 2 1", "meta cpu 0",
+		"meta hour \"08:00\"-\"18:00\"", "meta day \"Sunday\"", "meta length > 50", "quota 10 mbytes", "quota over 1 bytes", "meta random <= 5",
+	}
+	switch {
+	case at.hook == "ingress" || at.hook == "egress":
+	case at.family == "ip":
+		any = append(any, "ip ttl > 60", "ip dscp cs1", "ip id 0", "ip frag-off & 0x1fff == 0", "ip option ra exists", "ct expiration > 30s")
+	case at.family == "ip6":
+		any = append(any, "ip6 hoplimit > 60", "ip6 flowlabel 0", "exthdr frag exists", "exthdr hbh missing")
+	}
+	if at.hook == "input" || at.hook == "prerouting" {
+		any = append(any, "socket transparent 0", "socket wildcard 1", "socket mark 0")
+	}
+	if at.hook != "ingress" && at.hook != "egress" {
+		any = append(any, "ct count over 5", "ct count 5", "ct bytes > 0", "ct packets 0")
+	}
+	return g.pick(any...)
 }
