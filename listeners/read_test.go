@@ -91,22 +91,33 @@ func TestUnknownMPTCPIsNotAGap(t *testing.T) {
 }
 
 func TestProtocolsWithoutSocketsAreNotAskedFor(t *testing.T) {
-	counts := parseProtocols([]byte("protocol size sockets\nRAW 1152 0\nUDP-Lite 1344 2\nTCP 2304 0\nMPTCP 1936 0\n"))
+	const protocols = "protocol size sockets\nRAW 1152 0\nUDP-Lite 1344 2\nTCP 2304 0\nMPTCP 1936 0\n"
 	for _, c := range []struct {
 		protocol string
 		family   uint8
+		release  string
 		want     bool
 	}{
-		{"tcp", 4, true}, {"udp", 6, true}, {"raw", 4, false}, {"raw", 6, false},
-		{"udplite", 4, true}, {"udplite", 6, false},
-		{"mptcp", 4, true}, // older kernels don't count its listeners
-		{"mptcp", 6, false},
+		{"tcp", 4, "6.18.0", true},
+		{"udp", 6, "6.18.0", true},
+		{"raw", 4, "6.18.0", false},
+		{"raw", 6, "6.18.0", false},
+		{"udplite", 4, "6.18.0", true},
+		{"udplite", 6, "6.18.0", false},
+		{"mptcp", 4, "6.2.0-26-generic", false},
+		{"mptcp", 4, "6.2", false},
+		{"mptcp", 4, "10.0", false},
+		{"mptcp", 4, "6.1.0-18-amd64", true}, // doesn't count its listeners
+		{"mptcp", 4, "5.15.0", true},
+		{"mptcp", 4, "strange", true},
+		{"mptcp", 6, "5.15.0", false}, // not in the kernel
 	} {
+		h := &fakeHost{files: map[string]string{procNet + "protocols": protocols, "/proc/sys/kernel/osrelease": c.release + "\n"}}
 		i := slices.IndexFunc(tables, func(t table) bool { return t.protocol == c.protocol && t.family == c.family })
-		if got := tables[i].worthAsking(counts); got != c.want {
-			t.Errorf("%s%d: asked %t, want %t", c.protocol, c.family, got, c.want)
+		if got := takeCensus(h).worthAsking(tables[i]); got != c.want {
+			t.Errorf("%s%d on %s: asked %t, want %t", c.protocol, c.family, c.release, got, c.want)
 		}
-		if !tables[i].worthAsking(nil) {
+		if !takeCensus(&fakeHost{}).worthAsking(tables[i]) {
 			t.Errorf("%s%d is not asked for without /proc/net/protocols", c.protocol, c.family)
 		}
 	}

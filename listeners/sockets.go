@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/netglance/netglance/gaps"
@@ -44,19 +45,48 @@ func (t table) diagFamily() uint8 {
 	return afInet6
 }
 
+// A census is what a network namespace says of the sockets that it has.
+type census struct {
+	counts map[string]int // of /proc/net/protocols; empty if it can't be read
+	// listenersOfMPTCP says that MPTCP's counts have its listeners in them: since
+	// Linux 6.2 (commit c558246ee73e).
+	listenersOfMPTCP bool
+}
+
+func takeCensus(host Host) census {
+	text, err := host.ReadFile(procNet + "protocols")
+	if err != nil {
+		return census{}
+	}
+	release, _ := host.ReadFile("/proc/sys/kernel/osrelease")
+	return census{counts: parseProtocols(text), listenersOfMPTCP: atLeast(release, 6, 2)}
+}
+
+// atLeast compares a release like "6.1.0-18-amd64"; what can't be read is old.
+func atLeast(release []byte, major, minor int) bool {
+	a, rest, _ := strings.Cut(string(release), ".")
+	digits := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if digits >= 0 {
+		rest = rest[:digits]
+	}
+	x, err1 := strconv.Atoi(a)
+	y, err2 := strconv.Atoi(rest)
+	return err1 == nil && err2 == nil && (x > major || x == major && y >= minor)
+}
+
 // worthAsking says whether the table can have anything. Asking sock_diag for a
-// protocol makes the kernel load its module, so that is not done in vain. MPTCP's
-// counter is kept by newer kernels only; there its absence counts.
-func (t table) worthAsking(counts map[string]int) bool {
-	if len(counts) == 0 {
+// protocol makes the kernel load its module, and for MPTCP walk a large table, so
+// that is not done in vain.
+func (c census) worthAsking(t table) bool {
+	if len(c.counts) == 0 {
 		return true
 	}
-	n, known := counts[t.counter]
+	n, known := c.counts[t.counter]
 	switch t.protocol {
 	case "raw", "udplite":
 		return n > 0
 	case "mptcp":
-		return known
+		return known && (n > 0 || !c.listenersOfMPTCP)
 	}
 	return true
 }
@@ -64,10 +94,9 @@ func (t table) worthAsking(counts map[string]int) bool {
 // readSockets reads all tables. Sockets that are an MPTCP listener's TCP side are
 // not repeated.
 func readSockets(host Host) ([]socket, []gaps.Gap) {
-	text, _ := host.ReadFile(procNet + "protocols") // without it everything is asked for
-	counts := parseProtocols(text)
-	found := unreadSockets(counts)
-	asked := slices.DeleteFunc(slices.Clone(tables), func(t table) bool { return !t.worthAsking(counts) })
+	here := takeCensus(host)
+	found := unreadSockets(here.counts)
+	asked := slices.DeleteFunc(slices.Clone(tables), func(t table) bool { return !here.worthAsking(t) })
 	parts := make([][]socket, len(asked))
 	var fallback refusals
 	for i, d := range dumpTables(host, asked) {
