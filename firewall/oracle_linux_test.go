@@ -78,18 +78,21 @@ func judge(e *firewall.Evaluator, p kerneltest.Probe) (j judgement) {
 	return j
 }
 
-// agrees says that the kernel did what was said. A conditional answer agrees with
-// each of its outcomes.
+// agrees says that the kernel did what was said: also where the packet ended up.
 func (j judgement) agrees(p kerneltest.Probe, o kerneltest.Outcome) bool {
+	return j.fateAgrees(p, o) && (j.Fate != firewall.Accepted || j.deliveryAgrees(o))
+}
+
+// fateAgrees says that the packet met the fate that was said. A conditional answer
+// agrees with each of its outcomes.
+func (j judgement) fateAgrees(p kerneltest.Probe, o kerneltest.Outcome) bool {
 	switch {
 	case j.crash != "" || j.Fate == firewall.Undecided:
 		return false
 	case j.Fate == firewall.Conditional:
 		return slices.Contains(j.Outcomes, fate(p, o))
-	case j.Fate != fate(p, o):
-		return false
 	}
-	return j.Fate != firewall.Accepted || j.deliveryAgrees(o)
+	return j.Fate == fate(p, o)
 }
 
 // deliveryAgrees compares where the packet ended up, as far as the kernel shows it.
