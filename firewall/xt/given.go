@@ -32,12 +32,15 @@ func (g *given) fail(o Option, why string) {
 	}
 }
 
-// first is the option's argument.
-func (o Option) first() string {
-	if len(o.Arguments) == 0 {
+// first and second are the option's arguments.
+func (o Option) first() string  { return o.argument(0) }
+func (o Option) second() string { return o.argument(1) }
+
+func (o Option) argument(i int) string {
+	if i >= len(o.Arguments) {
 		return ""
 	}
-	return o.Arguments[0]
+	return o.Arguments[i]
 }
 
 // number reads decimal, 0x… and 0… numbers below 2^size.
@@ -239,7 +242,8 @@ func (d Decoder) ParseTarget(name string, protocol uint8, options []Option) (Ext
 func (d Decoder) parse(option string, k *kind, name string, protocol uint8, options []Option) (Extension, error) {
 	e := Extension{Name: name, option: option, decoder: d}
 	if k == nil || k.parse == nil {
-		e.body = unknown{extensionName: name, target: option == "-j", text: optionText(options)}
+		text := writtenText(options)
+		e.body = unknown{extensionName: name, target: option == "-j", text: text, data: []byte(text)}
 		return e, nil
 	}
 	g := &given{decoder: d, protocol: protocol, list: options}
@@ -248,12 +252,4 @@ func (d Decoder) parse(option string, k *kind, name string, protocol uint8, opti
 		return e, fmt.Errorf("%s %s: %w", option, name, g.err)
 	}
 	return e, nil
-}
-
-func optionText(options []Option) string {
-	var l line
-	for _, o := range options {
-		l.add(o.Invert, "--"+o.Name, o.Arguments...)
-	}
-	return l.String()
 }

@@ -146,9 +146,12 @@ func remarkKind(target, options string, text func(revision uint8, f *fields, l *
 			}
 			return remark{target, l.String()}
 		},
-		parse: func(g *given) extension { return remark{target, optionText(g.list)} },
+		parse: func(g *given) extension { return remark{target, writtenText(g.list)} },
 	}
 }
+
+// parseULOG is for texts alone: the kernel has no such target since 3.17.
+func parseULOG(g *given) extension { return remark{"ULOG", writtenText(g.list)} }
 
 func auditText(_ uint8, f *fields, l *line) bool {
 	kinds := []string{"accept", "drop", "reject"}

@@ -162,7 +162,7 @@ func (n nat) netmapText() string {
 	return n.addresses[0].String() + shownMask(mask)
 }
 
-const natOptions = "to-source=1 to-destination=1 to-ports=1 to=1 random=0 random-fully=0 persistent=0"
+const natOptions = " random=0 random-fully=0 persistent=0"
 
 func parseDNAT(g *given) extension       { return g.nat(firewall.DestinationNAT) }
 func parseSNAT(g *given) extension       { return g.nat(firewall.SourceNAT) }

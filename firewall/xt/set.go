@@ -280,7 +280,7 @@ func parseSetMatch(g *given) extension {
 		case "match-set", "set":
 			var sources uint8
 			m.setName = o.first()
-			m.dim, sources = g.directions(o, o.Arguments[1])
+			m.dim, sources = g.directions(o, o.second())
 			m.flags = sources<<1 | uint8(boolIndex(o.Invert))
 		case "return-nomatch":
 			m.command |= setReturnNomatch
@@ -398,7 +398,7 @@ func parseSetChange(g *given) extension {
 		switch o.Name {
 		case "add-set", "del-set", "map-set":
 			u := setUse{setName: o.first()}
-			u.dim, u.sources = g.directions(o, o.Arguments[1])
+			u.dim, u.sources = g.directions(o, o.second())
 			*map[string]*setUse{"add-set": &c.add, "del-set": &c.del, "map-set": &c.mapped}[o.Name] = u
 		case "timeout":
 			c.timeout = g.u32(o)

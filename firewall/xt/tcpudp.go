@@ -114,7 +114,7 @@ func parseTCP(g *given) extension {
 		case "syn":
 			t.mask, t.compare, t.flagsInvert = 0x17, 2, o.Invert
 		case "tcp-flags":
-			t.mask, t.compare = uint8(g.bits(o, o.Arguments[0], tcpFlagBits)), uint8(g.bits(o, o.Arguments[1], tcpFlagBits))
+			t.mask, t.compare = uint8(g.bits(o, o.first(), tcpFlagBits)), uint8(g.bits(o, o.second(), tcpFlagBits))
 			t.flagsInvert = o.Invert
 		case "tcp-option":
 			t.option, t.optionInvert = g.u8(o), o.Invert
