@@ -30,9 +30,8 @@ func (w *walker) inbound(q Query) {
 		return
 	}
 	var t trail
-	if live, t = w.ingress(p, live, t); in.Master != 0 {
-		live = w.enterMaster(p, live)
-	}
+	live, t = w.ingress(p, live, t)
+	live = w.enterMaster(p, live)
 	live = w.validate(p, live)
 	live, t = w.runHook(p, Prerouting, live, t)
 	w.route(p, live, t)
@@ -41,7 +40,7 @@ func (w *walker) inbound(q Query) {
 // enterMaster goes on at the bridge, bond or VRF that the link is part of.
 func (w *walker) enterMaster(p *packet, live bdd.Node) bdd.Node {
 	master := w.e.byIndex[p.in.Master]
-	if master == nil || master.Kind != "bridge" && master.Kind != "bond" && master.Kind != "team" {
+	if p.in.Master == 0 || master == nil || master.Kind != "bridge" && master.Kind != "bond" && master.Kind != "team" {
 		return live
 	}
 	p.bridgePort, p.in = p.in, master

@@ -39,6 +39,8 @@ func (w *walker) load(p *packet, v Value) (bits, bdd.Node) {
 		return w.loadSocket(v)
 	case Unpredictable:
 		return w.loadUnpredictable(v), bdd.True
+	case BridgePort:
+		return w.loadBridgePort(p, v)
 	case Inner:
 		return w.perhaps(Sender, "an encapsulated packet")
 	case OpaqueValue:
@@ -147,6 +149,22 @@ func (w *walker) loadLink(link *Interface, key MetaKey) (bits, bdd.Node) {
 		return nil, bdd.False
 	}
 	return name16(link.Kind), bdd.True
+}
+
+// loadBridgePort is the port of a bridged packet, while br_netfilter shows such
+// packets to iptables.
+func (w *walker) loadBridgePort(p *packet, v BridgePort) (bits, bdd.Node) {
+	name := "bridge-nf-call-iptables"
+	if p.family == FamilyIPv6 {
+		name = "bridge-nf-call-ip6tables"
+	}
+	if w.e.setting("bridge", "", name) == 0 || p.in == nil || p.in.Kind != "bridge" {
+		return nil, bdd.False
+	}
+	if p.bridgePort != nil && !v.Out {
+		return name16(p.bridgePort.Name), bdd.True
+	}
+	return w.perhaps(Unmodelled, "the bridge port that the packet goes through")
 }
 
 // loadOwner is the user, group or cgroup of the packet's socket. A packet that
