@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -526,6 +527,38 @@ func TestProcNetAgreesWithSockDiag(t *testing.T) {
 	}
 	if !slices.Equal(a, b) || len(a) != 12 {
 		t.Errorf("sock_diag:\n%s\n/proc/net:\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
+	}
+}
+
+// A recorded host is a host: with owners, a deleted executable and a gap.
+func TestARecordingGivesTheSameListeners(t *testing.T) {
+	layout := oneLink
+	layout.Setup = []string{"link add vx0 type vxlan id 5 dstport 4789", "link set vx0 up"}
+	ns := kerneltest.New(t, layout)
+	fd, _ := open(t, ns, bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, at: "0.0.0.0:22", device: "eth0", listen: true})
+	open(t, ns, bound{family: unix.AF_INET6, kind: unix.SOCK_DGRAM, at: "[::]:0"})
+	open(t, ns, bound{family: unix.AF_INET, kind: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMP})
+	executable := ownCopy(t)
+	holder(t, executable, fd)
+	if err := os.Remove(executable); err != nil {
+		t.Fatal(err)
+	}
+	recorder := platform.NewRecorder(platform.LiveIn(ns.Path()), "test")
+	live, liveGaps := listeners.Read(recorder)
+	file := filepath.Join(t.TempDir(), "host.ng")
+	if err := recorder.Recording().Save(file); err != nil {
+		t.Fatal(err)
+	}
+	recording, err := platform.OpenRecording(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replayed, replayedGaps := listeners.Read(recording)
+	if len(live) < 4 || !reflect.DeepEqual(live, replayed) {
+		t.Errorf("live\n%+v\nreplayed\n%+v", live, replayed)
+	}
+	if fmt.Sprint(liveGaps) != fmt.Sprint(replayedGaps) {
+		t.Errorf("gaps live\n%v\nreplayed\n%v", liveGaps, replayedGaps)
 	}
 }
 
