@@ -468,37 +468,61 @@ func TestKernelsOwnSocketIsNamedAsSuch(t *testing.T) {
 	}
 }
 
+// A view is what the test binary saw as another process.
+type view struct {
+	Rows []listeners.Listener
+	Gaps []string
+}
+
+// readAs has a process in the namespace read, started by a command that ends with
+// the copy of the test binary.
+func readAs(t *testing.T, ns *kerneltest.Namespace, identity *syscall.Credential, command ...string) view {
+	t.Helper()
+	var output []byte
+	err := ns.Do(func() (err error) {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Env = append(os.Environ(), partVariable+"=read")
+		cmd.Dir = "/"
+		cmd.Stderr = os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: identity}
+		output, err = cmd.Output()
+		return err
+	})
+	if err != nil {
+		t.Fatalf("%v: %v", command, err)
+	}
+	var seen view
+	if err := json.Unmarshal(output, &seen); err != nil {
+		t.Fatalf("%v in %q", err, output)
+	}
+	return seen
+}
+
 // Trap 16: without privilege the owner is unknown, not absent.
 func TestWithoutPrivilegeOwnersAreUnknown(t *testing.T) {
 	ns := kerneltest.New(t, oneLink)
 	_, inode := open(t, ns, bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, at: "0.0.0.0:22", listen: true})
 	executable := ownCopy(t)
-	var output []byte
-	err := ns.Do(func() (err error) {
-		cmd := exec.Command(executable)
-		cmd.Env = append(os.Environ(), partVariable+"=read")
-		cmd.Dir = "/"
-		cmd.Stderr = os.Stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		output, err = cmd.Output()
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var seen struct {
-		Rows []listeners.Listener
-		Gaps []string
-	}
-	if err := json.Unmarshal(output, &seen); err != nil {
-		t.Fatalf("%v in %q", err, output)
-	}
-	l := rowOf(t, seen.Rows, inode)
-	if len(l.Owners) != 0 || l.Kernel || !strings.Contains(l.OwnerGap, "could not be read") || l.OwnerHint == "" {
-		t.Errorf("owners %v, kernel %t, gap %q, hint %q", l.Owners, l.Kernel, l.OwnerGap, l.OwnerHint)
-	}
-	if !slices.ContainsFunc(seen.Gaps, func(g string) bool { return strings.Contains(g, "run as root") }) {
-		t.Errorf("gaps %q", seen.Gaps)
+	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
+	hidden := "mount -t proc -o hidepid=invisible proc /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups " + executable
+	for _, c := range []struct {
+		name string
+		seen view
+		gap  string
+	}{
+		{"nobody", readAs(t, ns, nobody, executable), "could not be read"},
+		{"nobody, with hidepid", readAs(t, ns, nil, "unshare", "--mount", "--propagation", "private", "sh", "-c", hidden), "hidepid=invisible"},
+		{"root in a pid namespace", readAs(t, ns, nil, "unshare", "--pid", "--fork", "--mount-proc", executable), "pid namespace"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := rowOf(t, c.seen.Rows, inode)
+			if len(l.Owners) != 0 || l.Kernel || !strings.Contains(l.OwnerGap, c.gap) || l.OwnerHint == "" {
+				t.Errorf("owners %v, kernel %t, gap %q, hint %q", l.Owners, l.Kernel, l.OwnerGap, l.OwnerHint)
+			}
+			if !slices.ContainsFunc(c.seen.Gaps, func(g string) bool { return strings.Contains(g, l.OwnerHint) }) {
+				t.Errorf("gaps %q", c.seen.Gaps)
+			}
+		})
 	}
 }
 
