@@ -38,8 +38,12 @@ func in(prefix string) firewall.Step {
 	return firewall.Compare{Value: masked, Data: p.Addr().AsSlice()}
 }
 
-func accept(text string, matches ...firewall.Step) *firewall.Rule { return rule(text, firewall.Accept, matches) }
-func drop(text string, matches ...firewall.Step) *firewall.Rule   { return rule(text, firewall.Drop, matches) }
+func accept(text string, matches ...firewall.Step) *firewall.Rule {
+	return rule(text, firewall.Accept, matches)
+}
+func drop(text string, matches ...firewall.Step) *firewall.Rule {
+	return rule(text, firewall.Drop, matches)
+}
 
 func rule(text string, code firewall.VerdictCode, matches []firewall.Step) *firewall.Rule {
 	return &firewall.Rule{Source: words(text), Steps: append(slices.Clone(matches), firewall.Verdict{Code: code})}

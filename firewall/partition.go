@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -59,7 +60,7 @@ func (w *walker) partition(addressBits int) []Part {
 	possible := make([]bdd.Node, len(outcomes))
 	seen, ambiguous := bdd.False, bdd.False
 	for i, o := range outcomes {
-		possible[i] = w.m.Exists(o.set, func(level int) bool { return !w.isSource(level) })
+		possible[i] = w.m.Exists(o.set, sourcePortLevel, func(level int) bool { return !w.isSource(level) })
 		ambiguous = w.m.Or(ambiguous, w.m.And(seen, possible[i]))
 		seen = w.m.Or(seen, possible[i])
 	}
@@ -185,22 +186,23 @@ func (w *walker) sources(set bdd.Node, addressBits int, sets []SetMembership) []
 	if set == bdd.False {
 		return nil
 	}
-	for _, level := range w.m.Support(set) {
-		if level < dynamicLevel {
-			continue
-		}
+	if level := w.m.Deepest(set); level >= dynamicLevel {
 		s := w.variables[level-dynamicLevel].membership
 		in := append(sets[:len(sets):len(sets)], SetMembership{Set: s})
 		out := append(sets[:len(sets):len(sets)], SetMembership{Set: s, Outside: true})
 		return append(w.sources(w.m.Restrict(set, level, true), addressBits, in),
 			w.sources(w.m.Restrict(set, level, false), addressBits, out)...)
 	}
-	l := listedSources{sources: Sources{Sets: sets}, share: w.share(set, make(map[bdd.Node]float64))}
-	if w.countPrefixes(set, 0, make(map[bdd.Node]float64)) <= maxPrefixes {
-		l.sources.Prefixes = w.prefixes(set, make([]byte, addressBits/8), 0, nil)
-	} else {
-		l.sources.Masked = w.masked(set, make([]byte, addressBits/8), make([]byte, addressBits/8), nil)
+	l := listedSources{sources: Sources{Sets: sets}}
+	if list, ok := w.prefixes(set, make([]byte, addressBits/8), 0, nil); ok {
+		l.sources.Prefixes = list
+		for _, p := range list {
+			l.share += math.Ldexp(1, -p.Bits())
+		}
+		return []listedSources{l}
 	}
+	l.share = w.share(set, make(map[bdd.Node]float64))
+	l.sources.Masked = w.masked(set, make([]byte, addressBits/8), make([]byte, addressBits/8), nil)
 	return []listedSources{l}
 }
 
@@ -221,42 +223,28 @@ func (w *walker) share(n bdd.Node, memo map[bdd.Node]float64) float64 {
 	return s
 }
 
-// countPrefixes is the number of prefixes that n needs below depth. memo holds
-// it for n at its own level.
-func (w *walker) countPrefixes(n bdd.Node, depth int, memo map[bdd.Node]float64) float64 {
-	level, ok := w.m.Level(n)
-	if !ok {
-		return float64(n)
-	}
-	count, ok := memo[n]
-	if !ok {
-		count = w.countPrefixes(w.m.Low(n), level+1, memo) + w.countPrefixes(w.m.High(n), level+1, memo)
-		memo[n] = count
-	}
-	for ; depth < level; depth++ {
-		count *= 2
-	}
-	return count
-}
-
-// prefixes appends the set's prefixes in ascending order.
-func (w *walker) prefixes(n bdd.Node, address []byte, depth int, list []netip.Prefix) []netip.Prefix {
+// prefixes appends the set's prefixes in ascending order; false when there are
+// too many.
+func (w *walker) prefixes(n bdd.Node, address []byte, depth int, list []netip.Prefix) ([]netip.Prefix, bool) {
 	switch n {
 	case bdd.False:
-		return list
+		return list, true
 	case bdd.True:
 		a, _ := netip.AddrFromSlice(address)
-		return append(list, netip.PrefixFrom(a, depth))
+		return append(list, netip.PrefixFrom(a, depth)), len(list) < maxPrefixes
 	}
 	lo, hi := n, n
 	if level, _ := w.m.Level(n); level == depth {
 		lo, hi = w.m.Low(n), w.m.High(n)
 	}
-	list = w.prefixes(lo, address, depth+1, list)
+	list, ok := w.prefixes(lo, address, depth+1, list)
+	if !ok {
+		return nil, false
+	}
 	address[depth/8] |= 1 << (7 - depth%8)
-	list = w.prefixes(hi, address, depth+1, list)
+	list, ok = w.prefixes(hi, address, depth+1, list)
 	address[depth/8] &^= 1 << (7 - depth%8)
-	return list
+	return list, ok
 }
 
 // masked appends the set as addresses of which only the bits in a mask count.

@@ -67,7 +67,7 @@ func (w *walker) redirections(p *packet, oldPort bits, changed bdd.Node) []Redir
 
 // portRanges are the destination ports for which the set has packets, ascending.
 func (w *walker) portRanges(set bdd.Node) [][2]uint16 {
-	ports := w.m.Exists(set, func(level int) bool { return level < portLevel || level >= portLevel+16 })
+	ports := w.m.Exists(set, sourceLevel, func(level int) bool { return level < portLevel || level >= portLevel+16 })
 	return w.ranges(ports, 0, 0, nil)
 }
 

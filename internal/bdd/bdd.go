@@ -19,6 +19,8 @@ const noLevel = 1 << 30
 type node struct {
 	level  uint32
 	lo, hi Node
+	// deepest is the last level that the function depends on.
+	deepest uint32
 }
 
 // A Manager makes nodes. It is not safe for concurrent use.
@@ -77,6 +79,9 @@ func (m *Manager) Level(n Node) (int, bool) {
 	return int(m.nodes[n].level), true
 }
 
+// Deepest is the last level that n depends on; 0 for a constant.
+func (m *Manager) Deepest(n Node) int { return int(m.nodes[n].deepest) }
+
 // Low is n where its first variable is false, High where it is true.
 func (m *Manager) Low(n Node) Node  { return m.nodes[n].lo }
 func (m *Manager) High(n Node) Node { return m.nodes[n].hi }
@@ -95,9 +100,9 @@ func (m *Manager) make(level uint32, lo, hi Node) Node {
 	for i := hash3(level, uint32(lo), uint32(hi)) & m.mask; ; i = (i + 1) & m.mask {
 		n := m.unique[i]
 		if n == 0 {
-			return m.insert(i, node{level, lo, hi})
+			return m.insert(i, node{level, lo, hi, max(level, m.nodes[lo].deepest, m.nodes[hi].deepest)})
 		}
-		if m.nodes[n] == (node{level, lo, hi}) {
+		if v := &m.nodes[n]; v.level == level && v.lo == lo && v.hi == hi {
 			return n
 		}
 	}
@@ -245,24 +250,24 @@ func (m *Manager) Ite(c, a, b Node) Node {
 func (m *Manager) Xor(a, b Node) Node { return m.Ite(a, m.Not(b), b) }
 
 // Exists is true where n can be true for some value of the variables at levels
-// that drop names.
-func (m *Manager) Exists(n Node, drop func(level int) bool) Node {
+// from first on that drop names.
+func (m *Manager) Exists(n Node, first int, drop func(level int) bool) Node {
 	m.memo = make(map[Node]Node)
-	return m.exists(n, drop)
+	return m.exists(n, uint32(first), drop)
 }
 
-func (m *Manager) exists(n Node, drop func(int) bool) Node {
-	if n <= True {
+func (m *Manager) exists(n Node, first uint32, drop func(int) bool) Node {
+	if n <= True || m.nodes[n].deepest < first {
 		return n
 	}
 	if r, ok := m.memo[n]; ok {
 		return r
 	}
 	v := m.nodes[n]
-	lo := m.exists(v.lo, drop)
-	hi := m.exists(v.hi, drop)
+	lo := m.exists(v.lo, first, drop)
+	hi := m.exists(v.hi, first, drop)
 	var r Node
-	if drop(int(v.level)) {
+	if v.level >= first && drop(int(v.level)) {
 		r = m.Or(lo, hi)
 	} else {
 		r = m.make(v.level, lo, hi)

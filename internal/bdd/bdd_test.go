@@ -85,7 +85,7 @@ func combine(m *Manager, op, level int, a, b, c formula) formula {
 	case 4:
 		f.node = m.Ite(c.node, a.node, b.node)
 	case 5:
-		f.node = m.Exists(a.node, func(l int) bool { return l == level })
+		f.node = m.Exists(a.node, level, func(l int) bool { return l == level })
 	case 6:
 		f.node = m.Restrict(a.node, level, true)
 	}
