@@ -110,8 +110,14 @@ func (a *app) notes(h report.Host) {
 	}
 }
 
-// toolVersion is the module's version as the go command stamped it.
+// version may be set by the linker: -ldflags "-X main.version=v1.2.3".
+var version string
+
+// toolVersion is that, or the module's version as the go command stamped it.
 func toolVersion() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"
