@@ -51,6 +51,9 @@ func compareTables(t *testing.T, kernel, text []*firewall.Table) (rules int) {
 			}
 			for i, r := range c.Rules {
 				rules++
+				if printsLess(other.Rules[i].Text(), r.Text()) {
+					continue
+				}
 				if a, b := stepsText(r.Steps), stepsText(other.Rules[i].Steps); a != b {
 					t.Errorf("%s %s rule %d: %s\nkernel %s\n text  %s", table.Name, c.Name, i+1, r.Text(), a, b)
 				}

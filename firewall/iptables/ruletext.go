@@ -131,6 +131,9 @@ func (r *ruleReader) word() error {
 	if hasValue {
 		r.words = append([]token{{text: value, quoted: true}}, r.words...)
 	}
+	if c := r.loadedWith(name); c != nil {
+		return r.give(c, name[2:], invert)
+	}
 	if handled, err := r.headerOption(name, invert); handled {
 		return err
 	}
@@ -239,26 +242,31 @@ func (r *ruleReader) networks(value string, invert bool) ([]network, error) {
 	return list, nil
 }
 
-// readNetwork reads "address", "address/length" and "address/mask". Names of hosts aren't
-// looked up: their addresses are the machine's that loads the rules.
-func readNetwork(family firewall.Family, text string) (network, error) {
+// readNetwork reads "address", "address/length" and "address/mask". Where the
+// mask is empty the address doesn't matter. Names of hosts aren't looked up: their
+// addresses are those that the machine finds which loads the rules.
+func readNetwork(family firewall.Family, text string) (n network, err error) {
 	host, suffix, hasSuffix := strings.Cut(text, "/")
-	a, err := netip.ParseAddr(host)
 	size := addressSize(family)
-	if err != nil || a.BitLen() != 8*size || a.Zone() != "" {
-		return network{}, fmt.Errorf("%q is no address of this family (%s)", text, family)
-	}
-	mask := slices.Repeat([]byte{0xff}, size)
+	n.mask = slices.Repeat([]byte{0xff}, size)
 	if hasSuffix {
-		if mask, err = readMask(suffix, size); err != nil {
-			return network{}, err
+		if n.mask, err = readMask(suffix, size); err != nil {
+			return n, err
 		}
 	}
-	address := a.AsSlice()
-	for i := range address {
-		address[i] &= mask[i]
+	if length, whole := prefixLength(n.mask); length == 0 && whole {
+		n.address = make([]byte, size)
+		return n, nil
 	}
-	return network{address, mask}, nil
+	address, ok := xt.ParseAddress(host, family)
+	if !ok {
+		return n, fmt.Errorf("%q is no address of this family (%s)", text, family)
+	}
+	for i := range address {
+		address[i] &= n.mask[i]
+	}
+	n.address = address
+	return n, nil
 }
 
 func readMask(text string, size int) ([]byte, error) {
@@ -384,6 +392,26 @@ func (r *ruleReader) extensionOption(name string, invert bool) error {
 	return fmt.Errorf("unknown option \"--%s\"", name)
 }
 
+// loadedWith is the match or target that has a long option of exactly this name,
+// the last one first: policy has a --proto of its own.
+func (r *ruleReader) loadedWith(name string) *loaded {
+	long, ok := strings.CutPrefix(name, "--")
+	if !ok {
+		return nil
+	}
+	if r.target != nil {
+		if _, ok := r.target.arity[long]; ok {
+			return r.target
+		}
+	}
+	for _, m := range slices.Backward(r.matches) {
+		if _, ok := m.arity[long]; ok {
+			return m
+		}
+	}
+	return nil
+}
+
 // protocolMatch is the match named like the rule's protocol, nil if it is
 // loaded already.
 func (r *ruleReader) protocolMatch() *loaded {
@@ -409,7 +437,14 @@ func (r *ruleReader) protocolMatch() *loaded {
 
 func (r *ruleReader) give(to *loaded, name string, invert bool) error {
 	option := xt.Option{Name: name, Invert: invert}
-	for range to.arity[name] {
+	count := to.arity[name]
+	if count == xt.OptionalArgument {
+		count = 0
+		if len(r.words) > 0 && !r.words[0].option() && !r.words[0].is("!") {
+			count = 1
+		}
+	}
+	for range count {
 		argument, err := r.argument("--"+name, &option.Invert)
 		if err != nil {
 			return err

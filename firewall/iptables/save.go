@@ -3,6 +3,7 @@ package iptables
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,10 +17,18 @@ const maxErrors = 10
 
 // Parse reads the text of iptables-save, ip6tables-save or a file for
 // iptables-restore. The family is told by the text itself: its heading, or a
-// rule that only one of them can have; IPv4 otherwise. Errors name the text and
-// the line. sets may be nil.
+// rule that only one of them can have; else by its name ("ip6tables.save",
+// "rules.v6"); else it is IPv4. Errors name the text and the line. sets may be nil.
 func Parse(name string, text []byte, sets Sets) ([]*firewall.Table, error) {
-	return ParseFamily(name, text, guessFamily(string(text)), sets)
+	family := guessFamily(string(text))
+	if family == firewall.FamilyUnspecified {
+		family = firewall.FamilyIPv4
+		base := path.Base(name)
+		if strings.Contains(base, "ip6") || strings.HasSuffix(base, "v6") {
+			family = firewall.FamilyIPv6
+		}
+	}
+	return ParseFamily(name, text, family, sets)
 }
 
 // ParseFamily is Parse for a text whose family is known.
@@ -35,7 +44,7 @@ func ParseFamily(name string, text []byte, family firewall.Family, sets Sets) ([
 	return p.tables, errors.Join(p.errors...)
 }
 
-// guessFamily tells whose rules a text holds.
+// guessFamily tells whose rules a text holds; unspecified if it doesn't say.
 func guessFamily(text string) firewall.Family {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -51,7 +60,7 @@ func guessFamily(text string) firewall.Family {
 			}
 		}
 	}
-	return firewall.FamilyIPv4
+	return firewall.FamilyUnspecified
 }
 
 // lineFamily is the family that a rule's addresses, protocol or answer has.

@@ -2,6 +2,9 @@ package xt
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
@@ -39,19 +42,27 @@ func uncertainKind(match string, why firewall.ConditionKind, options string, tex
 	}
 }
 
-// writtenText is the options as written, arguments quoted where they need it.
+// writtenText is the options as written, arguments quoted where iptables quotes them.
 func writtenText(options []Option) string {
 	var l line
 	for _, o := range options {
 		l.add(o.Invert, "--"+o.Name)
 		for _, a := range o.Arguments {
-			if strings.ContainsAny(a, " \t\"'\\") || a == "" {
-				a = quote(a)
+			if quotedOptions[o.Name] || strings.ContainsAny(a, " \t\"'\\") || a == "" {
+				a = quoted(a)
 			}
 			l.words = append(l.words, a)
 		}
 	}
 	return l.String()
+}
+
+// quotedOptions have their argument in quotes whatever it is.
+var quotedOptions = map[string]bool{"string": true, "hex-string": true, "bytecode": true}
+
+// quoted writes a text in quotes.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(s) + `"`
 }
 
 // rateText writes a rate from its period as libxt_limit and libxt_hashlimit do:
@@ -76,143 +87,242 @@ func rateText(period, second uint64) (text string, unitSeconds uint64) {
 	return fmt.Sprintf("%d/%s", u.seconds*second/period, u.name), u.seconds
 }
 
-// limitText reads xt_rateinfo (xt_limit.h).
-func limitText(_ uint8, f *fields, l *line) bool {
-	average, burst := f.u32(), f.u32()
-	rate, _ := rateText(uint64(average), 10000)
+// limit is xt_rateinfo (xt_limit.h): a period in ten thousandths of a second.
+type limit struct{ average, burst uint32 }
+
+func decodeLimit(_ uint8, f *fields) extension { return limit{f.u32(), f.u32()} }
+
+func (m limit) steps(Decoder) []firewall.Step { return chance(firewall.Rate, "limit", m.String()) }
+
+func (m limit) String() string {
+	var l line
+	rate, _ := rateText(uint64(m.average), limitSecond)
 	l.add(false, "--limit", rate)
-	if burst != 5 {
-		l.add(false, "--limit-burst", number(burst))
+	addUnless(&l, "--limit-burst", m.burst, usualBurst)
+	return l.String()
+}
+
+const (
+	limitSecond = 10000
+	usualBurst  = 5
+)
+
+func parseLimit(g *given) extension {
+	m := limit{average: 3600 / 3 * limitSecond, burst: usualBurst}
+	for _, o := range g.list {
+		if o.Name == "limit" {
+			m.average = uint32(g.period(o, limitSecond))
+		} else {
+			m.burst = g.u32(o)
+		}
 	}
-	return true
+	return m
+}
+
+// period reads "5/minute" into the time between two packets; a unit may be
+// shortened, and a second is the usual one.
+func (g *given) period(o Option, second uint64) uint64 {
+	count, unit, found := strings.Cut(o.first(), "/")
+	n := g.number(o, count, 32)
+	if n == 0 {
+		g.fail(o, "no rate")
+		return 0
+	}
+	if !found {
+		unit = "s"
+	}
+	for _, u := range []struct {
+		name    string
+		seconds uint64
+	}{{"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}} {
+		if unit != "" && strings.HasPrefix(u.name, strings.ToLower(unit)) {
+			return u.seconds * second / n
+		}
+	}
+	g.fail(o, "unknown unit of time")
+	return 0
 }
 
 // recent is xt_recent_mtinfo and _v1 (xt_recent.h).
 type recent struct {
-	set    bool
-	invert bool
-	text   string
+	mode          uint8
+	invert        bool
+	seconds, hits uint32
+	list          string
+	mask          address
+	destination   bool
 }
+
+// The bits of recent's mode.
+const (
+	recentCheck = 1 << iota
+	recentSet
+	recentUpdate
+	recentRemove
+	recentTTL
+	recentReap
+)
 
 func decodeRecent(revision uint8, f *fields) extension {
 	if revision > 1 {
 		return nil
 	}
-	seconds, hits, mode, invert := f.u32(), f.u32(), f.u8(), f.flag()
-	name := f.name(200)
-	side := f.u8()
-	mask := prefixMask(128, 16)[:addressLength(f.family)]
+	r := recent{seconds: f.u32(), hits: f.u32(), mode: f.u8(), invert: f.flag(), list: f.name(200), destination: f.flag()}
+	r.mask = prefixMask(128, 16)[:addressLength(f.family)]
 	if revision == 1 {
 		f.align(4)
-		mask = f.address()
+		r.mask = f.address()
 	}
-	var l line
-	for _, m := range []struct {
-		bit  uint8
-		name string
-	}{{2, "--set"}, {1, "--rcheck"}, {4, "--update"}, {8, "--remove"}} {
-		if mode&m.bit != 0 {
-			l.add(invert, m.name)
-		}
-	}
-	if seconds != 0 {
-		l.add(false, "--seconds", number(seconds))
-	}
-	if mode&32 != 0 {
-		l.add(false, "--reap")
-	}
-	if hits != 0 {
-		l.add(false, "--hitcount", number(hits))
-	}
-	if mode&16 != 0 {
-		l.add(false, "--rttl")
-	}
-	if name != "" {
-		l.add(false, "--name", name)
-	}
-	l.add(false, "--mask", mask.String())
-	l.add(false, [...]string{"--rsource", "--rdest"}[boolIndex(side != 0)])
-	return recent{mode&2 != 0, invert, l.String()}
+	return r
 }
 
 // steps. --set writes the address down and matches always (recent_mt).
 func (r recent) steps(Decoder) []firewall.Step {
 	switch {
-	case r.set && r.invert:
+	case r.mode&recentSet != 0 && r.invert:
 		return one(never())
-	case r.set:
-		return one(firewall.Passive{Name: "recent", Text: "-m recent " + r.text})
+	case r.mode&recentSet != 0:
+		return one(firewall.Passive{Name: "recent", Text: "-m recent " + r.String()})
 	}
-	return chance(firewall.History, "recent", r.text)
+	return chance(firewall.History, "recent", r.String())
 }
 
-func (r recent) String() string { return r.text }
+// recentModes in the order in which iptables prints them.
+var recentModes = []struct {
+	bit  uint8
+	name string
+}{{recentSet, "set"}, {recentCheck, "rcheck"}, {recentUpdate, "update"}, {recentRemove, "remove"}}
+
+func (r recent) String() string {
+	var l line
+	for _, m := range recentModes {
+		if r.mode&m.bit != 0 {
+			l.add(r.invert, "--"+m.name)
+		}
+	}
+	addUnless(&l, "--seconds", r.seconds, 0)
+	if r.mode&recentReap != 0 {
+		l.add(false, "--reap")
+	}
+	addUnless(&l, "--hitcount", r.hits, 0)
+	if r.mode&recentTTL != 0 {
+		l.add(false, "--rttl")
+	}
+	if r.list != "" {
+		l.add(false, "--name", r.list)
+	}
+	l.add(false, "--mask", r.mask.String())
+	l.add(false, [...]string{"--rsource", "--rdest"}[boolIndex(r.destination)])
+	return l.String()
+}
 
 const recentOptions = "set=0 rcheck=0 update=0 remove=0 seconds=1 reap=0 hitcount=1 rttl=0 name=1 mask=1 rsource=0 rdest=0"
 
 func parseRecent(g *given) extension {
-	r := recent{text: writtenText(g.list)}
+	r := recent{list: "DEFAULT", mask: prefixMask(128, 16)[:addressLength(g.decoder.Family)]}
 	for _, o := range g.list {
-		if o.Name == "set" {
-			r.set, r.invert = true, o.Invert
+		switch o.Name {
+		case "seconds":
+			r.seconds = g.u32(o)
+		case "hitcount":
+			r.hits = g.u32(o)
+		case "reap":
+			r.mode |= recentReap
+		case "rttl":
+			r.mode |= recentTTL
+		case "name":
+			r.list = cut(o.first(), 199)
+		case "mask":
+			r.mask = g.address(o, o.first())
+		case "rdest":
+			r.destination = true
+		case "rsource":
+			r.destination = false
+		}
+		for _, m := range recentModes {
+			if o.Name == m.name {
+				r.mode |= m.bit
+				r.invert = r.invert || o.Invert
+			}
 		}
 	}
 	return r
 }
 
-// statistic is xt_statistic_info (xt_statistic.h).
+// statistic is xt_statistic_info (xt_statistic.h). A probability of 1 is 2^31;
+// nth keeps every less one.
 type statistic struct {
-	text string
-	// always and never are for a probability of 1 or 0.
-	always, never bool
+	nth           bool
+	invert        bool
+	probability   uint32
+	every, packet uint32
 }
+
+const certain = 1 << 31
 
 func decodeStatistic(_ uint8, f *fields) extension {
 	mode, invert := f.u16(), f.u16()&1 != 0
-	var l line
 	switch mode {
 	case 0:
-		p := f.u32()
-		l.add(false, "--mode", "random")
-		l.add(invert, "--probability", fmt.Sprintf("%.11f", float64(p)/0x80000000))
-		full, none := p >= 0x80000000, p == 0
-		return statistic{l.String(), full && !invert || none && invert, none && !invert || full && invert}
+		return statistic{invert: invert, probability: f.u32()}
 	case 1:
-		every, packet := f.u32(), f.u32()
-		l.add(false, "--mode", "nth")
-		l.add(invert, "--every", number(uint64(every)+1))
-		l.add(false, "--packet", number(packet))
-		return statistic{text: l.String()}
+		return statistic{nth: true, invert: invert, every: f.u32(), packet: f.u32()}
 	}
 	return nil
 }
 
+// steps. The kernel compares with 31 random bits.
 func (s statistic) steps(Decoder) []firewall.Step {
+	always := s.probability >= certain
 	switch {
-	case s.always:
-		return nil
-	case s.never:
+	case s.nth && s.every == 0:
+		return one(matchUnless(!s.invert, never()))
+	case s.nth || !always && s.probability != 0:
+		return chance(firewall.Random, "statistic", s.String())
+	case always == s.invert:
 		return one(never())
 	}
-	return chance(firewall.Random, "statistic", s.text)
+	return nil
 }
 
-func (s statistic) String() string { return s.text }
+func (s statistic) String() string {
+	var l line
+	if s.nth {
+		l.add(false, "--mode", "nth")
+		l.add(s.invert, "--every", number(uint64(s.every)+1))
+		l.add(false, "--packet", number(s.packet))
+		return l.String()
+	}
+	l.add(false, "--mode", "random")
+	l.add(s.invert, "--probability", fmt.Sprintf("%.11f", float64(s.probability)/certain))
+	return l.String()
+}
 
 const statisticOptions = "mode=1 probability=1 every=1 packet=1"
 
 func parseStatistic(g *given) extension {
-	s := statistic{text: writtenText(g.list)}
+	var s statistic
 	for _, o := range g.list {
-		if o.Name != "probability" {
-			continue
+		switch o.Name {
+		case "mode":
+			s.nth = o.first() == "nth"
+		case "probability":
+			p, err := strconv.ParseFloat(o.first(), 64)
+			if err != nil || !(p >= 0 && p <= 1) {
+				g.fail(o, "no probability")
+				continue
+			}
+			s.probability, s.invert = uint32(math.Round(p*certain)), o.Invert
+		case "every":
+			n := g.u32(o)
+			if n == 0 {
+				g.fail(o, "below 1")
+				continue
+			}
+			s.every, s.invert = n-1, o.Invert
+		case "packet":
+			s.packet = g.u32(o)
 		}
-		var p float64
-		if _, err := fmt.Sscanf(o.first(), "%g", &p); err != nil || p < 0 || p > 1 {
-			g.fail(o, "no probability")
-		}
-		s.always = p == 1 && !o.Invert || p == 0 && o.Invert
-		s.never = p == 0 && !o.Invert || p == 1 && o.Invert
 	}
 	return s
 }
@@ -246,28 +356,77 @@ func quotaText(_ uint8, f *fields, l *line) bool {
 	return true
 }
 
-// connbytesText reads xt_connbytes_info (xt_connbytes.h). "From above to" stands
-// for an inverted range.
-func connbytesText(_ uint8, f *fields, l *line) bool {
-	from, to, what, direction := f.u64(), f.u64(), f.u8(), f.u8()
-	if what > 2 || direction > 2 {
-		return false
+// connbytes is xt_connbytes_info (xt_connbytes.h): how much a connection has
+// carried. A range that ends before it starts is an inverted one.
+type connbytes struct {
+	from, to        uint64
+	invert          bool
+	what, direction uint8
+}
+
+func decodeConnbytes(_ uint8, f *fields) extension {
+	c := connbytes{from: f.u64(), to: f.u64(), what: f.u8(), direction: f.u8()}
+	if c.from > c.to {
+		c.invert, c.from, c.to = true, c.to, c.from
 	}
-	invert := from > to
-	if invert {
-		from, to = to, from
+	if int(c.what) >= len(connbytesModes) || int(c.direction) >= len(connbytesDirections) {
+		return nil
 	}
-	span := number(from)
-	if to != 0 && to != 1<<64-1 {
-		span += ":" + number(to)
+	return c
+}
+
+func (c connbytes) steps(Decoder) []firewall.Step {
+	return chance(firewall.History, "connbytes", c.String())
+}
+
+var (
+	connbytesModes      = []string{"packets", "bytes", "avgpkt"}
+	connbytesDirections = []string{"original", "reply", "both"}
+)
+
+func (c connbytes) String() string {
+	var l line
+	span := number(c.from)
+	if c.to != 1<<64-1 {
+		span += ":" + number(c.to)
 	}
-	if from == to {
-		span = number(from) + ":" + number(to)
+	l.add(c.invert, "--connbytes", span)
+	l.add(false, "--connbytes-mode", connbytesModes[c.what])
+	l.add(false, "--connbytes-dir", connbytesDirections[c.direction])
+	return l.String()
+}
+
+// parseConnbytes. One number is where an open range starts.
+func parseConnbytes(g *given) extension {
+	var c connbytes
+	for _, o := range g.list {
+		switch o.Name {
+		case "connbytes":
+			from, to, _ := strings.Cut(o.first(), ":")
+			c.from, c.to, c.invert = 0, 1<<64-1, o.Invert
+			if from != "" {
+				c.from = g.number(o, from, 64)
+			}
+			if to != "" {
+				c.to = g.number(o, to, 64)
+			}
+		case "connbytes-mode":
+			c.what = g.choice(o, connbytesModes)
+		case "connbytes-dir":
+			c.direction = g.choice(o, connbytesDirections)
+		}
 	}
-	l.add(invert, "--connbytes", span)
-	l.add(false, "--connbytes-mode", [...]string{"packets", "bytes", "avgpkt"}[what])
-	l.add(false, "--connbytes-dir", [...]string{"original", "reply", "both"}[direction])
-	return true
+	return c
+}
+
+// choice is a word's place in a list.
+func (g *given) choice(o Option, words []string) uint8 {
+	i := slices.Index(words, o.first())
+	if i < 0 {
+		g.fail(o, "none of "+strings.Join(words, ", "))
+		return 0
+	}
+	return uint8(i)
 }
 
 // clusterText reads xt_cluster_match_info (xt_cluster.h).
@@ -305,7 +464,7 @@ func stringText(revision uint8, f *fields, l *line) bool {
 	}
 	pattern = pattern[:length]
 	if printable(pattern) {
-		l.add(flags&1 != 0, "--string", `"`+strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(string(pattern))+`"`)
+		l.add(flags&1 != 0, "--string", quoted(string(pattern)))
 	} else {
 		l.add(flags&1 != 0, "--hex-string", hexPattern(pattern))
 	}

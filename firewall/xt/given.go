@@ -108,12 +108,37 @@ func (g *given) portSpan(o Option, s, separator string) (low, high uint16) {
 
 // address reads an address of the rule's family.
 func (g *given) address(o Option, s string) address {
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.BitLen() != 8*addressLength(g.decoder.Family) {
+	a, ok := ParseAddress(s, g.decoder.Family)
+	if !ok {
 		g.fail(o, "no address of this family")
 		return make(address, addressLength(g.decoder.Family))
 	}
-	return a.AsSlice()
+	return a
+}
+
+// ParseAddress reads an address as iptables does: an IPv4 address may end early
+// ("10" is 10.0.0.0), and its parts may be octal (010) or hexadecimal (0x0a).
+func ParseAddress(s string, family firewall.Family) ([]byte, bool) {
+	if family == firewall.FamilyIPv6 {
+		a, err := netip.ParseAddr(s)
+		if err != nil || !a.Is6() || a.Zone() != "" {
+			return nil, false
+		}
+		return a.AsSlice(), true
+	}
+	parts := strings.Split(s, ".")
+	if len(parts) > 4 {
+		return nil, false
+	}
+	a := make([]byte, 4)
+	for i, part := range parts {
+		v, err := strconv.ParseUint(part, 0, 8)
+		if err != nil || strings.ContainsAny(part, "_oObB") && !strings.HasPrefix(strings.ToLower(part), "0x") {
+			return nil, false
+		}
+		a[i] = byte(v)
+	}
+	return a, true
 }
 
 // network reads "address[/length|/mask]"; the address is masked.
@@ -199,12 +224,19 @@ var servicePorts = map[string]uint16{
 	"ipsec-nat-t": 4500, "webmin": 10000, "http-alt": 8080, "socks": 1080, "svn": 3690, "git": 9418,
 }
 
+// OptionalArgument stands for an option's number of arguments where it has one
+// or none.
+const OptionalArgument = -1
+
 // optionArity says which options a kind takes and how many arguments each has.
 func optionArity(k *kind) map[string]int {
 	arity := make(map[string]int)
 	for _, field := range strings.Fields(k.options) {
 		name, count, _ := strings.Cut(field, "=")
-		n, _ := strconv.Atoi(count)
+		n, err := strconv.Atoi(count)
+		if err != nil {
+			n = OptionalArgument
+		}
 		arity[name] = n
 	}
 	return arity

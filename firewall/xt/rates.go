@@ -260,7 +260,7 @@ func bitRate(bytes uint32) string {
 	return fmt.Sprintf("%dbit", bits)
 }
 
-const rateestOptions = "rateest=1 rateest1=1 rateest2=1 rateest-bps=0 rateest-pps=0 rateest-bps1=1 rateest-bps2=1 rateest-pps1=1 rateest-pps2=1 rateest-delta=0 rateest-eq=0 rateest-lt=0 rateest-gt=0"
+const rateestOptions = "rateest=1 rateest1=1 rateest2=1 rateest-bps=? rateest-pps=? rateest-bps1=1 rateest-bps2=1 rateest-pps1=1 rateest-pps2=1 rateest-delta=0 rateest-eq=0 rateest-lt=0 rateest-gt=0"
 
 // ipvsText reads xt_ipvs_mtinfo (xt_ipvs.h).
 func ipvsText(_ uint8, f *fields, l *line) bool {

@@ -218,6 +218,7 @@ func (d dccp) steps(Decoder) []firewall.Step {
 	return s
 }
 
+// dccpTypes by bit; INVALID is every type from 10 on.
 var dccpTypes = []string{"REQUEST", "RESPONSE", "DATA", "ACK", "DATAACK", "CLOSEREQ", "CLOSE", "RESET", "SYNC", "SYNCACK", "INVALID"}
 
 func (d dccp) String() string {
@@ -240,7 +241,9 @@ func parseDCCP(g *given) extension {
 		switch {
 		case d.read(g, o):
 		case o.Name == "dccp-types":
-			d.types = uint16(g.bits(o, o.first(), upperBits(dccpTypes)))
+			names := upperBits(dccpTypes)
+			names["INVALID"] = 0xfc00
+			d.types = uint16(g.bits(o, o.first(), names))
 			d.set(hasDCCPTypes, o.Invert)
 		default:
 			d.option = g.u8(o)

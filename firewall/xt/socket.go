@@ -197,7 +197,7 @@ func (c cgroup) steps(d Decoder) []firewall.Step {
 func (c cgroup) String() string {
 	var l line
 	if c.hasPath {
-		l.add(c.invertPath, "--path", `"`+strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(c.path)+`"`)
+		l.add(c.invertPath, "--path", quoted(c.path))
 	}
 	if c.hasClass {
 		l.add(c.invertClass, "--cgroup", number(c.class))

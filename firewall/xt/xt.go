@@ -102,7 +102,7 @@ type kind struct {
 	// decode returns nil for a revision that it doesn't know.
 	decode func(revision uint8, f *fields) extension
 	// options are the names of its command line options, each with how many
-	// arguments it takes: "dport=1 tcp-flags=2 syn=0".
+	// arguments it takes, "?" for one or none: "dport=1 tcp-flags=2 syn=0".
 	options string
 	// parse reads the options given in a rule.
 	parse func(g *given) extension
