@@ -171,6 +171,11 @@ func (c *comparison) run(t *testing.T) {
 			}
 		})
 	}
+	c.finish(t)
+}
+
+// finish prints what was found.
+func (c *comparison) finish(t *testing.T) {
 	n := &c.tally
 	t.Logf("%d rulesets, %d packets: %d wrong, %d conditional (%.2f%%); the kernel: %v",
 		n.rulesets, n.packets, n.wrong, n.conditional, 100*float64(n.conditional)/float64(max(n.packets, 1)), n.kinds)
@@ -193,9 +198,13 @@ func (c *comparison) seed(t *testing.T, o *oracle, seed uint64) {
 		t.Errorf("seed %d: %v", seed, err)
 		return
 	}
+	c.compare(t, o, fmt.Sprintf("seed %d", seed), script, packetHost, rand.New(rand.NewPCG(seed, 1)))
+}
+
+// compare holds netglance to the kernel for packets to a ruleset that is loaded.
+func (c *comparison) compare(t *testing.T, o *oracle, name string, script nftgen.Script, host nftgen.Host, r *rand.Rand) {
 	evaluator := o.evaluator()
-	r := rand.New(rand.NewPCG(seed, 1))
-	probes := o.probes(t, r, script, c.settings.packets)
+	probes := o.probes(t, r, host, script, c.settings.packets)
 	outcomes := o.ns.Probe(probes)
 	c.tally.rulesets++
 	c.tally.packets += len(probes)
@@ -212,7 +221,7 @@ func (c *comparison) seed(t *testing.T, o *oracle, seed uint64) {
 		if c.tally.reported[signature] > 1 || len(c.tally.reported) > maxReports {
 			continue
 		}
-		c.report(t, o, seed, script, probe)
+		c.report(t, o, name, script, probe)
 		if err := o.load(t, script); err != nil {
 			t.Fatal(err)
 		}
@@ -241,17 +250,19 @@ func (j judgement) signature(o kerneltest.Outcome) string {
 
 // probes are packets at the edges of what the script names, with a listener
 // wherever one of them may end up.
-func (o *oracle) probes(t *testing.T, r *rand.Rand, script nftgen.Script, count int) []kerneltest.Probe {
+func (o *oracle) probes(t *testing.T, r *rand.Rand, host nftgen.Host, script nftgen.Script, count int) []kerneltest.Probe {
 	t.Helper()
 	edges := nftgen.FindEdges(script.String())
-	if err := o.ns.ListenEverywhere(append(edges.Ports, packetHost.Ports...)...); err != nil {
-		t.Fatal(err)
-	}
+	listeners := append(edges.Named[:len(edges.Named):len(edges.Named)], host.Ports...)
 	var probes []kerneltest.Probe
-	for _, p := range nftgen.Packets(r, packetHost, edges, count) {
+	for _, p := range nftgen.Packets(r, host, edges, count) {
+		listeners = append(listeners, p.Port)
 		probes = append(probes, kerneltest.Probe{
 			Via: p.Interface, Protocol: p.Protocol, From: p.From, To: p.To, SourcePort: p.SourcePort, Port: p.Port,
 		})
+	}
+	if err := o.ns.ListenEverywhere(listeners...); err != nil {
+		t.Fatal(err)
 	}
 	return probes
 }
@@ -263,7 +274,7 @@ func (o *oracle) alone(probe kerneltest.Probe) kerneltest.Outcome {
 }
 
 // report shrinks a disagreement and prints it.
-func (c *comparison) report(t *testing.T, o *oracle, seed uint64, script nftgen.Script, probe kerneltest.Probe) {
+func (c *comparison) report(t *testing.T, o *oracle, name string, script nftgen.Script, probe kerneltest.Probe) {
 	t.Helper()
 	if err := o.load(t, script); err != nil {
 		t.Fatal(err)
@@ -279,13 +290,13 @@ func (c *comparison) report(t *testing.T, o *oracle, seed uint64, script nftgen.
 	if err := o.load(t, smallest); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("seed %d: %s, %s\n\n%s\nkernel:    %s (%s)\nevaluator: %s\n",
-		seed, t.Name(), probe, smallest, fate(probe, o.alone(probe)), o.alone(probe), judge(o.evaluator(), probe))
+	text := fmt.Sprintf("%s: %s, %s\n\n%s\nkernel:    %s (%s)\nevaluator: %s\n",
+		name, t.Name(), probe, smallest, fate(probe, o.alone(probe)), o.alone(probe), judge(o.evaluator(), probe))
 	t.Error(text)
 	if c.settings.directory == "" {
 		return
 	}
-	if err := os.WriteFile(filepath.Join(c.settings.directory, fmt.Sprintf("seed-%d-%d.txt", seed, probe.SourcePort)), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.settings.directory, fmt.Sprintf("%s %d.txt", filepath.Base(name), probe.SourcePort)), []byte(text), 0o644); err != nil {
 		t.Error(err)
 	}
 }

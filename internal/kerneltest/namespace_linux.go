@@ -119,6 +119,8 @@ func (ns *Namespace) run(input string, command ...string) (output string, err er
 func runHere(input string, command ...string) (string, error) {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin = strings.NewReader(input)
+	// There is no name server here to wait for.
+	cmd.Env = append(os.Environ(), "RES_OPTIONS=timeout:1 attempts:1")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

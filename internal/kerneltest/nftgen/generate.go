@@ -178,7 +178,7 @@ func (g *generator) rule(at place) Rule {
 // nothing after it matter.
 func (g *generator) verdict(at place, everything bool) string {
 	if everything && g.chance(70) || g.chance(8) {
-		return g.pick("counter", "continue", "meta nftrace set 0", "comment \"noted\"")
+		return g.pick("counter", "continue", "meta nftrace set 0", "counter comment \"noted\"")
 	}
 	if len(at.jumps) > 0 && g.chance(35) {
 		return g.pick("jump ", "jump ", "goto ") + g.pick(at.jumps...)
