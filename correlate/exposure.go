@@ -47,6 +47,11 @@ type Exposure struct {
 	// Protocol is "tcp", "udp" or "udplite": what the packets have.
 	Protocol string
 	Port     uint16
+	// LastPort is set where the row stands for all ports from Port on to it.
+	LastPort uint16
+	// Redirected says that no socket listens on the port: rules lead its packets to
+	// the owners' sockets, or to another host.
+	Redirected bool
 	// Addresses are the bind addresses, sorted; Devices the interfaces that all
 	// its sockets are bound to, empty if one is bound to none.
 	Addresses []netip.Addr
@@ -100,6 +105,8 @@ type Reason struct {
 // Firewall answers what the rules do to a packet.
 type Firewall interface {
 	Reach(firewall.Query) []firewall.Part
+	// Redirections are the ports of the query's destination that rules translate.
+	Redirections(firewall.Query) []firewall.Redirection
 }
 
 // Input is what is known of a host.
@@ -111,6 +118,6 @@ type Input struct {
 	// Unread are what filters packets on the host and could not be read. While
 	// there is any, only what the kernel itself drops is certain.
 	Unread []string
-	// Wanted, if set, chooses the rows to answer for.
-	Wanted func(Exposure) bool
+	// Wanted, if set, chooses the sockets to answer for.
+	Wanted func(listeners.Listener) bool
 }

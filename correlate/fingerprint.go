@@ -19,6 +19,9 @@ func fingerprint(e Exposure) string {
 	for _, a := range e.Addresses {
 		fmt.Fprintf(h, "address %s\n", a)
 	}
+	if e.Redirected {
+		fmt.Fprintf(h, "redirected up to %d\n", e.LastPort)
+	}
 	for _, d := range e.Devices {
 		fmt.Fprintf(h, "device %q\n", d)
 	}

@@ -5,35 +5,82 @@ import (
 	"slices"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/listeners"
 )
 
-// Analyze answers for every port that something listens on, sorted by protocol,
-// port and address.
+// Analyze answers for every port that something listens on, or that rules lead
+// to something, sorted by protocol, port and address.
 func Analyze(in Input) []Exposure {
-	all := rows(in.Listeners)
-	if in.Wanted != nil {
-		all = slices.DeleteFunc(all, func(r *row) bool { return !in.Wanted(r.Exposure) })
+	listening := rows(in.Listeners)
+	ways := make([][]target, len(listening))
+	for i, r := range listening {
+		ways[i] = rowTargets(r, in.Network)
 	}
-	ways := make([][]target, len(all))
+	led := redirections(in, listening, ways)
+	at := indexPorts(listening)
+	table := ask(in.Firewall, questions(in, listening, ways, led))
+
+	var others []Exposure
+	for _, r := range led {
+		if e, ok := r.exposure(in, at, table); ok {
+			others = append(others, e)
+		}
+	}
+	var out []Exposure
+	for i, r := range listening {
+		if !wanted(in, r) {
+			continue
+		}
+		r.Reach = reach(r, ways[i], table, in, at)
+		judge(&r.Exposure, in)
+		ledTo(&r.Exposure, r, others)
+		out = append(out, r.Exposure)
+	}
+	out = append(out, slices.DeleteFunc(others, func(e Exposure) bool { return !wantedRedirection(in, e) })...)
+	slices.SortStableFunc(out, compareExposures)
+	return out
+}
+
+// questions are all that the rows ask, each once.
+func questions(in Input, listening []*row, ways [][]target, led []*redirected) []firewall.Query {
 	var queries []firewall.Query
 	asked := map[firewall.Query]bool{}
-	for i, r := range all {
-		ways[i] = rowTargets(r, in.Network)
+	add := func(q firewall.Query) {
+		if !asked[q] {
+			asked[q] = true
+			queries = append(queries, q)
+		}
+	}
+	for i, r := range listening {
+		if !wanted(in, r) {
+			continue
+		}
 		for _, t := range ways[i] {
-			if q := query(r.Protocol, r.Port, t); !asked[q] {
-				asked[q] = true
-				queries = append(queries, q)
+			add(query(r.Protocol, r.Port, t))
+		}
+	}
+	for _, r := range led {
+		for _, t := range r.ways {
+			for _, port := range r.samples() {
+				add(query(r.protocol, port, t))
 			}
 		}
 	}
-	table := ask(in.Firewall, queries)
-	out := make([]Exposure, len(all))
-	for i, r := range all {
-		r.Reach = reach(r, ways[i], table, in.Unread)
-		judge(&r.Exposure, in)
-		out[i] = r.Exposure
-	}
-	return out
+	return queries
+}
+
+func wanted(in Input, r *row) bool {
+	return in.Wanted == nil || slices.ContainsFunc(r.sockets, in.Wanted)
+}
+
+func wantedRedirection(in Input, e Exposure) bool {
+	return in.Wanted == nil || slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool {
+		family := 4
+		if a.Is6() {
+			family = 6
+		}
+		return in.Wanted(listeners.Listener{Protocol: e.Protocol, Family: family, Address: a, Port: e.Port, V6Only: true})
+	})
 }
 
 // rowTargets are the ways to any of a row's sockets. A way is sure if it is for one of them.

@@ -15,6 +15,8 @@ type fakeFirewall func(firewall.Query) []firewall.Part
 
 func (f fakeFirewall) Reach(q firewall.Query) []firewall.Part { return f(q) }
 
+func (f fakeFirewall) Redirections(firewall.Query) []firewall.Redirection { return nil }
+
 // text is a rule's own words.
 type text string
 

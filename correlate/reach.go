@@ -43,7 +43,7 @@ func query(protocol string, port uint16, t target) firewall.Query {
 
 // reach is a row's partitions: destinations that the rules treat alike on one
 // interface share theirs.
-func reach(r *row, ways []target, table reachTable, unread []string) []Reach {
+func reach(r *row, ways []target, table reachTable, in Input, at portIndex) []Reach {
 	type group struct {
 		first        target
 		destinations []netip.Addr
@@ -51,15 +51,15 @@ func reach(r *row, ways []target, table reachTable, unread []string) []Reach {
 	}
 	var groups []*group
 	for _, t := range ways {
-		parts := settle(table[query(r.Protocol, r.Port, t)], t, r.Port, unread)
-		at := slices.IndexFunc(groups, func(g *group) bool {
+		parts := settle(table[query(r.Protocol, r.Port, t)], t, r.Protocol, r.Port, in, at)
+		same := slices.IndexFunc(groups, func(g *group) bool {
 			return g.first.iface == t.iface && g.first.family() == t.family() && slices.EqualFunc(g.parts, parts, equalParts)
 		})
-		if at < 0 {
+		if same < 0 {
 			groups = append(groups, &group{t, []netip.Addr{t.addr}, parts})
 			continue
 		}
-		groups[at].destinations = append(groups[at].destinations, t.addr)
+		groups[same].destinations = append(groups[same].destinations, t.addr)
 	}
 	var out []Reach
 	for _, g := range groups {
@@ -80,14 +80,18 @@ func portsOf(port uint16, part firewall.Part) []uint16 {
 	return []uint16{port, part.DeliveredTo.Port}
 }
 
-// settle takes back what can't be known. Delivery where the packet was sent to anyway is left out.
-func settle(parts []firewall.Part, t target, port uint16, unread []string) []firewall.Part {
+// settle takes back what can't be known, and what ends where no socket is.
+// Delivery where the packet was sent to anyway is left out.
+func settle(parts []firewall.Part, t target, protocol string, port uint16, in Input, at portIndex) []firewall.Part {
 	out := make([]firewall.Part, len(parts))
 	for i, part := range parts {
 		if d := part.DeliveredTo; d != nil && *d == (firewall.Delivery{Address: t.addr, Port: port}) {
 			part.DeliveredTo = nil
 		}
-		part = Doubt(part, unread)
+		if nobodyThere(part, t, protocol, port, at) {
+			part = firewall.Part{Sources: part.Sources, Fate: firewall.Rejected, DecidedBy: firewall.Decision{Text: "no socket listens where the packet ends up"}}
+		}
+		part = Doubt(part, in.Unread)
 		if t.unsure && part.Fate != firewall.Dropped && part.Fate != firewall.Rejected {
 			part = undecided(part, "the kernel didn't say whether this IPv6 socket takes IPv4 packets")
 		}

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -199,11 +200,29 @@ func (w writer) conditions(reach []Reach) {
 
 // about adds what a reader should know whatever the label.
 func (w writer) about() {
+	if w.e.Redirected {
+		w.destinations()
+	}
 	if w.e.ProbableClient {
 		w.add("probable_client", "probably a client's socket: unconnected, on a port that the kernel chose")
 	}
 	if w.e.OwnerGap != "" {
 		w.add("owner_unknown", "%s", w.e.OwnerGap)
+	}
+}
+
+// destinations says where rules lead the packets of a port without a socket.
+func (w writer) destinations() {
+	for _, r := range w.e.Reach {
+		d := r.DeliveredTo
+		if d == nil || reaches(r.Part) == never {
+			continue
+		}
+		if d.Interface != "" {
+			w.add("forwarded", "no socket: forwarded to %s via %s", netip.AddrPortFrom(d.Address, d.Port), d.Interface)
+		} else {
+			w.add("redirected", "no socket: led to %s", netip.AddrPortFrom(d.Address, d.Port))
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (w writer) remedies(undeclared []Reach) {
 	for _, c := range commands {
 		w.remedy(c)
 	}
-	if len(w.e.Owners) > 0 && !loopbackOnly(w.e.Addresses) {
+	if len(w.e.Owners) > 0 && !w.e.Redirected && !loopbackOnly(w.e.Addresses) {
 		w.remedy(fmt.Sprintf("or, if only this host needs it, bind %s to 127.0.0.1 and ::1", w.e.Owners[0].Name))
 	}
 	for _, c := range commands {

@@ -13,7 +13,7 @@ func TestRemedies(t *testing.T) {
 	input := &firewall.Chain{Table: iptables, Name: "INPUT", Base: &firewall.Base{Hook: firewall.Input, Policy: firewall.Accept}}
 	hostile := &firewall.Chain{Table: filterTable, Name: "x; reboot", Base: &firewall.Base{Hook: firewall.Input, Policy: firewall.Accept}}
 	translated := accepted(by(whatever))
-	translated.DeliveredTo = &firewall.Delivery{Address: network().Addresses[2].Prefix.Addr(), Port: 8080}
+	translated.DeliveredTo = &firewall.Delivery{Address: network().Addresses[2].Prefix.Addr(), Port: 8080, Interface: "docker0"}
 	for _, c := range []struct {
 		name string
 		part firewall.Part

@@ -46,11 +46,13 @@ func rows(all []listeners.Listener) []*row {
 		r.Service = Service(r.Protocol, r.Port)
 		r.Fingerprint = fingerprint(r.Exposure)
 	}
-	slices.SortStableFunc(out, func(a, b *row) int {
-		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port),
-			slices.CompareFunc(a.Addresses, b.Addresses, netip.Addr.Compare), cmp.Compare(a.Fingerprint, b.Fingerprint))
-	})
+	slices.SortStableFunc(out, func(a, b *row) int { return compareExposures(a.Exposure, b.Exposure) })
 	return out
+}
+
+func compareExposures(a, b Exposure) int {
+	return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port),
+		slices.CompareFunc(a.Addresses, b.Addresses, netip.Addr.Compare), cmp.Compare(a.Fingerprint, b.Fingerprint))
 }
 
 // ownersKey tells sets of owners apart. Sockets whose owners could not be seen

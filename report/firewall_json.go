@@ -14,18 +14,20 @@ type firewallJSON struct {
 }
 
 type portJSON struct {
-	Protocol  string       `json:"protocol"`
-	Port      uint16       `json:"port"`
-	Addresses []netip.Addr `json:"addresses"`
-	Devices   []string     `json:"devices,omitempty"`
-	Namespace string       `json:"namespace"`
-	Label     string       `json:"label"`
-	Service   string       `json:"service"`
-	Owners    []ownerJSON  `json:"owners"`
-	Kernel    bool         `json:"kernel,omitempty"`
-	Reach     []reachJSON  `json:"reach"`
-	Reasons   []reasonJSON `json:"reasons"`
-	Remedy    []string     `json:"remedy"`
+	Protocol   string       `json:"protocol"`
+	Port       uint16       `json:"port"`
+	LastPort   uint16       `json:"last_port,omitempty"`
+	Redirected bool         `json:"redirected,omitempty"`
+	Addresses  []netip.Addr `json:"addresses"`
+	Devices    []string     `json:"devices,omitempty"`
+	Namespace  string       `json:"namespace"`
+	Label      string       `json:"label"`
+	Service    string       `json:"service"`
+	Owners     []ownerJSON  `json:"owners"`
+	Kernel     bool         `json:"kernel,omitempty"`
+	Reach      []reachJSON  `json:"reach"`
+	Reasons    []reasonJSON `json:"reasons"`
+	Remedy     []string     `json:"remedy"`
 	// Fingerprint stays the same across restarts.
 	Fingerprint string `json:"fingerprint"`
 }
@@ -76,7 +78,7 @@ func missingOwners(e correlate.Exposure) string {
 
 func port(e correlate.Exposure) portJSON {
 	p := portJSON{
-		Protocol: e.Protocol, Port: e.Port, Addresses: e.Addresses, Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
+		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: e.Addresses, Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
 		Label: e.Label.String(), Service: e.Service, Owners: owners(e.Owners, e.OwnerGap), Kernel: e.Kernel,
 		Reach: make([]reachJSON, 0, len(e.Reach)), Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
 	}

@@ -58,7 +58,12 @@ func portTable(ports []correlate.Exposure, s Style) *table {
 	return t
 }
 
-func portName(e correlate.Exposure) string { return fmt.Sprintf("%d/%s", e.Port, e.Protocol) }
+func portName(e correlate.Exposure) string {
+	if e.LastPort != 0 {
+		return fmt.Sprintf("%d-%d/%s", e.Port, e.LastPort, e.Protocol)
+	}
+	return fmt.Sprintf("%d/%s", e.Port, e.Protocol)
+}
 
 func owner(e correlate.Exposure) string {
 	if e.Kernel {
@@ -76,7 +81,7 @@ func owner(e correlate.Exposure) string {
 }
 
 // addenda are the reasons that a reader must not miss, whatever comes first.
-var addenda = []string{"loopback_reached", "at_times", "sender_chooses", "condition", "probable_client"}
+var addenda = []string{"loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded"}
 
 // why is the first reason, with what must not be missed.
 func why(e correlate.Exposure) string {
@@ -158,7 +163,7 @@ func advice(ports []correlate.Exposure, s Style) string {
 	if len(ports) == 0 {
 		return ""
 	}
-	next := "Why:  netglance firewall explain " + portName(ports[0])
+	next := "Why:  netglance firewall explain " + fmt.Sprintf("%d/%s", ports[0].Port, ports[0].Protocol)
 	if !s.Verbose && len(ports[0].Remedy) > 0 {
 		next += "       What to do:  netglance firewall -v"
 	}

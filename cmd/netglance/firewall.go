@@ -72,12 +72,12 @@ func (a *app) firewall(chosen selection, failOn []correlate.Label) error {
 	}
 	s := readAll(host)
 	ports := correlate.Analyze(correlate.Input{
-		Listeners: chosen.sockets(s.sockets),
+		Listeners: s.sockets,
 		Network:   s.network,
 		Rules:     s.rules,
 		Firewall:  firewall.NewEvaluator(s.rules, s.network),
 		Unread:    s.unread,
-		Wanted:    chosen.exposure,
+		Wanted:    chosen.listener,
 	})
 	if a.json {
 		err = report.FirewallJSON(a.out, s.about, ports)

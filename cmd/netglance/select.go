@@ -80,11 +80,6 @@ func (s *selection) listener(l listeners.Listener) bool {
 	return family && s.hasProtocol(l.Protocol) && s.hasPort(l.Port)
 }
 
-// exposure chooses rows; the family is chosen among the sockets before.
-func (s *selection) exposure(e correlate.Exposure) bool {
-	return s.hasProtocol(e.Protocol) && s.hasPort(e.Port)
-}
-
 func (s *selection) sockets(all []listeners.Listener) []listeners.Listener {
 	return slices.DeleteFunc(slices.Clone(all), func(l listeners.Listener) bool { return !s.listener(l) })
 }

@@ -1,0 +1,149 @@
+package netglance
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/netglance/netglance"
+
+// allowed are the packages of this module that each package may import, itself
+// left out. Tests may import internal packages besides, and what their package
+// reaches. ARCHITECTURE.md says why.
+var allowed = map[string][]string{
+	"gaps":                       {},
+	"internal/netlink":           {},
+	"internal/bdd":               {},
+	"internal/golden":            {},
+	"internal/kerneltest":        {},
+	"internal/kerneltest/nftgen": {"internal/kerneltest"},
+	"platform":                   {"internal/netlink"},
+	"listeners":                  {"gaps", "internal/netlink"},
+	"firewall":                   {"gaps", "internal/bdd"},
+	"firewall/xt":                {"firewall", "gaps"},
+	"firewall/nft":               {"firewall", "firewall/xt", "gaps", "internal/netlink"},
+	"firewall/rtnetlink":         {"firewall", "gaps", "internal/netlink"},
+	"firewall/iptables":          {"firewall", "firewall/xt", "gaps"},
+	"firewall/pf":                {"firewall", "gaps"},
+	"scan":                       {"gaps"},
+	"scan/twin":                  {"scan", "firewall", "gaps"},
+	"correlate":                  {"listeners", "firewall", "scan", "gaps"},
+	"report":                     {"correlate", "listeners", "firewall", "scan", "gaps"},
+	"cmd/netglance": {"report", "correlate", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink",
+		"firewall/iptables", "firewall/pf", "firewall/xt", "scan", "scan/twin", "platform", "gaps"},
+}
+
+// systemOnly are the standard library's packages that touch the host, which only platform does.
+var systemOnly = []string{"os/exec", "syscall", "golang.org/x/sys/unix", "net"}
+
+// mayTouchTheHost are the packages that need one of them after all, and why.
+var mayTouchTheHost = map[string]string{
+	"platform":                   "it is the host",
+	"internal/kerneltest":        "it makes the test namespaces",
+	"internal/kerneltest/nftgen": "it asks nft",
+	"firewall/nft":               "syscall's error numbers",
+	"firewall/iptables":          "syscall's error numbers",
+	"report":                     "net.JoinHostPort",
+}
+
+type source struct {
+	file, dir string
+	test      bool
+	imports   []string
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	var out []source
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && path != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || filepath.Ext(path) != ".go" {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		s := source{file: path, dir: filepath.ToSlash(filepath.Dir(path)), test: strings.HasSuffix(path, "_test.go")}
+		for _, i := range parsed.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			s.imports = append(s.imports, name)
+		}
+		out = append(out, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	seen := 0
+	for _, s := range sources(t) {
+		if s.dir == "." {
+			continue
+		}
+		table, known := allowed[s.dir]
+		if !known {
+			t.Errorf("%s: its package is not in the table: decide what it may import, here and in ARCHITECTURE.md", s.file)
+			continue
+		}
+		for _, name := range s.imports {
+			local, ours := strings.CutPrefix(name, module+"/")
+			if !ours || local == s.dir || slices.Contains(table, local) || s.test && testMayImport(local) {
+				continue
+			}
+			t.Errorf("%s imports %s: %s may import %v", s.file, local, s.dir, table)
+		}
+		seen++
+	}
+	if seen < 50 {
+		t.Errorf("only %d files seen: the test looks in the wrong place", seen)
+	}
+}
+
+// testMayImport: tests read recorded and real hosts, and compare formats with each other.
+func testMayImport(local string) bool {
+	return strings.HasPrefix(local, "internal/") || local == "platform" || strings.HasPrefix(local, "firewall")
+}
+
+func TestOnlyPlatformTouchesTheHost(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || mayTouchTheHost[s.dir] != "" {
+			continue
+		}
+		for _, name := range s.imports {
+			if slices.Contains(systemOnly, name) {
+				t.Errorf("%s imports %s: a system call, a process or a socket belongs to platform", s.file, name)
+			}
+		}
+	}
+}
+
+func TestDecodersRunOnEverySystem(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || s.dir == "platform" || strings.HasPrefix(s.dir, "internal/kerneltest") {
+			continue
+		}
+		for _, system := range []string{"linux", "darwin", "freebsd", "windows", "unix", "other", "amd64", "arm64"} {
+			if strings.HasSuffix(s.file, "_"+system+".go") {
+				t.Errorf("%s: build constraints belong to platform", s.file)
+			}
+		}
+	}
+}
