@@ -79,6 +79,10 @@ func (c *comparison) file(t *testing.T, o *oracle, file string) {
 		t.Errorf("%s: %v", file, err)
 		return
 	}
+	if strings.Contains(listing, "set @ih") {
+		t.Logf("left out %s: it writes over the payload by which a datagram is known again", file)
+		return
+	}
 	name := fnv.New64()
 	name.Write([]byte(file))
 	host := packetHost

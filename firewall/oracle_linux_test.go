@@ -84,13 +84,13 @@ func (j judgement) agrees(p kerneltest.Probe, o kerneltest.Outcome) bool {
 }
 
 // fateAgrees says that the packet met the fate that was said. A conditional answer
-// agrees with each of its outcomes.
+// agrees with each of its outcomes, and with all where it could not follow them.
 func (j judgement) fateAgrees(p kerneltest.Probe, o kerneltest.Outcome) bool {
 	switch {
 	case j.crash != "" || j.Fate == firewall.Undecided:
 		return false
 	case j.Fate == firewall.Conditional:
-		return slices.Contains(j.Outcomes, fate(p, o))
+		return slices.Contains(j.Outcomes, fate(p, o)) || slices.Contains(j.Outcomes, firewall.Undecided)
 	}
 	return j.Fate == fate(p, o)
 }

@@ -14,11 +14,10 @@ const (
 	protocolUDPLite = 136
 )
 
-// EtherTypes. etherTypeSentinel is one of the two for local experiments (IEEE 802, 5.5.1).
+// EtherTypes.
 const (
-	etherTypeIPv4     = 0x0800
-	etherTypeIPv6     = 0x86dd
-	etherTypeSentinel = 0x88b5
+	etherTypeIPv4 = 0x0800
+	etherTypeIPv6 = 0x86dd
 )
 
 const (

@@ -63,6 +63,7 @@ func TestTheKernelsVerdictIsSeen(t *testing.T) {
 		{"redirect, TCP", "table inet t { chain c { type nat hook prerouting priority -100; meta l4proto tcp redirect to :9090; }; }", from198(6, own4, 1), "accepted, answered via eth0"},
 		{"ingress drops all", "table netdev t { chain c { type filter hook ingress device eth0 priority 0; policy drop; }; }", from198(6, own4, 22), "dropped"},
 		{"loopback drops all", "table netdev t { chain c { type filter hook ingress device lo priority 0; policy drop; }; }", from198(6, own4, 22), "accepted, answered via eth0"},
+		{"loopback lets nothing out", "table netdev t { chain c { type filter hook egress device lo priority 0; policy drop; }; }", from198(6, own4, 22), "accepted, answered via eth0"},
 		{"published port", "table ip t { chain c { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.2:80; }; }",
 			from198(6, own4, 8080), "forwarded via docker0 from 198.51.100.9:40000 to 172.17.0.2:80"},
 		{"published port whose answer is dropped", `table ip t { chain c { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.2:80; };

@@ -46,7 +46,7 @@ func (ns *Namespace) connect(probe Probe, number uint32) (Outcome, error) {
 	if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return outcomeOf(err), nil
 	}
-	if err := ns.prober.sentinel.wait(); err != nil {
+	if err := ns.prober.backlog.wait(); err != nil {
 		return fail(err)
 	}
 	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
-	"runtime"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -25,7 +28,7 @@ var farEnd = macAddress{2, 0xff, 0, 0, 0, 1}
 
 // A prober sends probes and reads what becomes of them.
 type prober struct {
-	sentinel  sentinel
+	backlog   backlog
 	conntrack int // netlink socket; -1 until opened
 	// seen are the flows since connection tracking was emptied, by protocol and
 	// source: translation can make two flows to different ports meet.
@@ -42,7 +45,7 @@ type flow struct {
 }
 
 func (p *prober) open() error {
-	if err := p.sentinel.open(); err != nil {
+	if err := p.backlog.open(); err != nil {
 		return err
 	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
@@ -60,7 +63,7 @@ func (p *prober) close() {
 		return
 	}
 	unix.Close(p.conntrack)
-	p.sentinel.close()
+	p.backlog.close()
 }
 
 // Probe sends the probes and tells what became of each, in their order. Every
@@ -220,7 +223,7 @@ func (r *round) outcome(number uint32) *Outcome {
 // collect waits until the namespace is done with all that was sent, and reads
 // what it did.
 func (ns *Namespace) collect(r *round) error {
-	if err := ns.prober.sentinel.wait(); err != nil {
+	if err := ns.prober.backlog.wait(); err != nil {
 		return err
 	}
 	for _, tap := range ns.taps {
@@ -339,89 +342,59 @@ func (p *prober) forget() error {
 	return nil
 }
 
-// A sentinel is a frame that goes round the loopback device. A TAP hands its
-// frames to the protocols at once, but what a packet sends to the host itself
-// waits in the processor's backlog queue; the sentinel goes behind it. It is seen
-// by a packet socket, which comes before any netfilter hook.
-type sentinel struct {
-	fd     int
-	number uint64
-	lo     unix.SockaddrLinklayer
+// A backlog is one processor's queue of packets that came in. A TAP hands its
+// frames to the protocols at once, but what a packet sends to the host itself goes
+// through lo, and waits there when the processor has much to do.
+type backlog struct{ file *os.File }
+
+func (b *backlog) open() error {
+	file, err := os.Open("/proc/net/softnet_stat")
+	b.file = file
+	return err
 }
 
-func (s *sentinel) open() error {
-	const loopbackIndex = 1 // in every namespace
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+func (b *backlog) close() { b.file.Close() }
+
+// wait returns when the backlog of the calling thread's processor, to which it
+// is pinned, is empty. Then all that was sent has been dealt with: a task never
+// runs in the midst of a packet on its own processor.
+func (b *backlog) wait() error {
+	cpu, err := currentCPU()
 	if err != nil {
-		return fmt.Errorf("packet socket: %w", err)
-	}
-	s.fd = fd
-	// As ETH_P_ALL the socket is served before the ingress hook.
-	s.lo = unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: loopbackIndex}
-	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
-		return fmt.Errorf("PACKET_IGNORE_OUTGOING: %w", err)
-	}
-	timeout := unix.NsecToTimeval(int64(10 * time.Second))
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
-		return fmt.Errorf("SO_RCVTIMEO: %w", err)
-	}
-	if err := attachEtherTypeFilter(fd, etherTypeSentinel); err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, &s.lo); err != nil {
-		return fmt.Errorf("binding to lo: %w", err)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		length, err := b.length(cpu)
+		if err != nil || length == 0 {
+			return err
+		}
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
-	return nil
+	return fmt.Errorf("packets still wait on processor %d", cpu)
 }
 
-// attachEtherTypeFilter leaves only frames of one type to a packet socket.
-func attachEtherTypeFilter(fd int, etherType uint32) error {
-	// SKF_AD_OFF + SKF_AD_PROTOCOL is the frame's type (include/uapi/linux/filter.h).
-	const protocolOffset = 0xfffff000
-	program := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: protocolOffset},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: etherType},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+// length reads how many packets wait. The file has a line of hexadecimal fields a
+// processor; the 12th is the length, the 13th the processor (Linux 5.14,
+// net/core/net-procfs.c, softnet_seq_show).
+func (b *backlog) length(cpu int) (uint64, error) {
+	var text [16384]byte
+	n, err := b.file.ReadAt(text[:], 0)
+	if err != nil && err != io.EOF {
+		return 0, err
 	}
-	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &filter); err != nil {
-		return fmt.Errorf("SO_ATTACH_FILTER: %w", err)
-	}
-	runtime.KeepAlive(program)
-	return nil
-}
-
-func networkOrder(v uint16) uint16 {
-	return binary.NativeEndian.Uint16([]byte{byte(v >> 8), byte(v)})
-}
-
-// wait sends a sentinel and returns when it came round.
-func (s *sentinel) wait() error {
-	s.number++
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], s.number)
-	to := s.lo
-	to.Protocol = networkOrder(etherTypeSentinel)
-	if err := unix.Sendto(s.fd, b[:], 0, &to); err != nil {
-		return fmt.Errorf("sending the sentinel: %w", err)
-	}
-	for {
-		var got [64]byte
-		n, err := unix.Read(s.fd, got[:])
-		if errors.Is(err, unix.EINTR) {
+	for _, line := range strings.Split(string(text[:n]), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 13 {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("the sentinel did not come round: %w", err)
+		number, err := strconv.ParseUint(fields[12], 16, 32)
+		if err != nil || number != uint64(cpu) {
+			continue
 		}
-		if n >= 8 && binary.BigEndian.Uint64(got[:]) == s.number {
-			return nil
-		}
+		return strconv.ParseUint(fields[11], 16, 32)
 	}
+	return 0, fmt.Errorf("%s has no line of processor %d", b.file.Name(), cpu)
 }
-
-func (s *sentinel) close() { unix.Close(s.fd) }
 
 func currentCPU() (int, error) {
 	var cpu uint32

@@ -75,3 +75,14 @@ func TestPacketsNeverShareTheirSource(t *testing.T) {
 		seen[key] = true
 	}
 }
+
+func TestANamelessChainStaysInItsRule(t *testing.T) {
+	s, err := Parse("table inet t {\n\tchain c {\n\t\ttcp flags syn jump {\n\t\t\ttcp sport 0 drop\n\t\t\taccept\n\t\t}\n\t\tdrop\n\t}\n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := s.Tables[0].Chains[0].Rules
+	if len(rules) != 2 || rules[0][0] != "tcp flags syn jump { tcp sport 0 drop; accept; }" {
+		t.Errorf("rules %q", rules)
+	}
+}

@@ -39,14 +39,31 @@ func (p *parser) next() (string, bool) {
 	}
 	line := strings.TrimSpace(p.lines[p.at])
 	p.at++
-	if strings.HasSuffix(line, "{") && strings.Count(line, "{") == 1 && !strings.Contains(line, "=") && !strings.Contains(line, "vmap") {
+	if opensBlock(line) {
 		return line, true
 	}
+	separator := " "
+	if strings.HasSuffix(line, "jump {") || strings.HasSuffix(line, "goto {") {
+		separator = "; " // the rules of a chain without a name
+	}
 	for strings.Count(line, "{") > strings.Count(line, "}") && p.at < len(p.lines) {
-		line += " " + strings.TrimSpace(p.lines[p.at])
+		line += separator + strings.TrimSpace(p.lines[p.at])
 		p.at++
 	}
-	return line, true
+	return strings.ReplaceAll(line, "{;", "{"), true
+}
+
+// opensBlock says that the lines that follow are parts of their own.
+func opensBlock(line string) bool {
+	if !strings.HasSuffix(line, "{") || strings.Count(line, "{") != 1 {
+		return false
+	}
+	for _, word := range []string{"=", "map {", "jump {", "goto {"} {
+		if strings.Contains(line, word) {
+			return strings.HasPrefix(line, "table ") || strings.HasPrefix(line, "map ")
+		}
+	}
+	return true
 }
 
 func (p *parser) table(head string) (Table, error) {
