@@ -317,14 +317,22 @@ func (d *tableDecoder) chains(entries []entry) error {
 		}
 		current, body = nil, nil
 		switch {
+		case hook >= 0 && d.chainNamed[builtIn[hook]] != nil:
+			return fmt.Errorf("two chains %q", builtIn[hook])
 		case hook >= 0:
 			current = d.newChain(builtIn[hook], e.offset)
 			current.Base = base(d.table.Name, hook, firewall.Drop)
 			body = []entry{e}
 		case n < len(entries)-1: // the last ERROR ends the table
 			name, _, _ := bytes.Cut(e.target.data, []byte{0})
+			if d.chainNamed[string(name)] != nil {
+				return fmt.Errorf("two chains %q", name)
+			}
 			current = d.newChain(string(name), entries[n+1].offset)
 		}
+	}
+	if current != nil {
+		return fmt.Errorf("chain %q is cut off", current.Name)
 	}
 	return nil
 }

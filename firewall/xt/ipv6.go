@@ -308,7 +308,7 @@ type ipv6header struct {
 var headerKinds = []struct {
 	name   string
 	header int
-}{{"proto", -1}, {"ipv6-nonxt", headerNone}, {"esp", headerESP}, {"ah", headerAH}, {"ipv6-frag", headerFragment},
+}{{"protocol", -1}, {"ipv6-nonxt", headerNone}, {"esp", headerESP}, {"ah", headerAH}, {"ipv6-frag", headerFragment},
 	{"ipv6-route", headerRouting}, {"ipv6-opts", headerDestination}, {"hop-by-hop", headerHopByHop}}
 
 func decodeIPv6Header(_ uint8, f *fields) extension {
@@ -361,7 +361,7 @@ func (h ipv6header) String() string {
 }
 
 func parseIPv6Header(g *given) extension {
-	aliases := map[string]string{"hop": "hop-by-hop", "dst": "ipv6-opts", "route": "ipv6-route", "frag": "ipv6-frag", "auth": "ah", "none": "ipv6-nonxt", "prot": "proto"}
+	aliases := map[string]string{"hop": "hop-by-hop", "dst": "ipv6-opts", "route": "ipv6-route", "frag": "ipv6-frag", "auth": "ah", "none": "ipv6-nonxt", "prot": "protocol"}
 	var h ipv6header
 	for _, o := range g.list {
 		if o.Name == "soft" {
