@@ -101,6 +101,7 @@ type Part struct {
 	// Acceptances are all decisions by which packets of the part are accepted.
 	Acceptances []Decision
 	// DeliveredTo is set for accepted packets, and conditional ones that may be.
+	// Nil, with Conditions, where they may end up in several places.
 	DeliveredTo *Delivery
 
 	set   bdd.Node // the sources, until they are listed

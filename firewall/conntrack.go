@@ -127,6 +127,9 @@ func (w *walker) loadCT(p *packet, v CT) (bits, bdd.Node) {
 	case CTSrc, CTDst, CTSrcIP, CTDstIP, CTSrcIP6, CTDstIP6, CTProtoSrc, CTProtoDst:
 		return w.loadTuple(p, v)
 	}
+	if v.Key == CTHelper && !w.e.helpers {
+		return nil, bdd.False // nobody assigns one
+	}
 	kind := Unmodelled
 	if v.Key == CTPkts || v.Key == CTBytes || v.Key == CTAvgPkt || v.Key == CTExpiration {
 		kind = History

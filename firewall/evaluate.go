@@ -24,8 +24,10 @@ type Evaluator struct {
 	nat map[Family]bool
 	// tracks says for which families a rule turns connection tracking on; opaque
 	// that there are rules of which that can't be told.
-	tracks  map[Family]bool
-	opaque  bool
+	tracks map[Family]bool
+	opaque bool
+	// helpers says that some rule assigns a conntrack helper.
+	helpers bool
 	guards  map[*Chain][]guard
 	groups  map[*Set][]elementGroup
 	updated map[*Set]string // by which rule
@@ -82,6 +84,9 @@ func (e *Evaluator) indexTable(t *Table) {
 			for _, step := range r.Steps {
 				if _, ok := step.(Opaque); ok {
 					e.opaque = true
+				}
+				if s, ok := step.(ObjectRef); ok && s.Kind == "ct helper" {
+					e.helpers = true
 				}
 				if s, ok := step.(DynSet); ok && s.Set != nil && !t.Dormant {
 					e.updated[s.Set] = placeOf(r)
@@ -195,8 +200,10 @@ func (w *walker) answer(q Query) []Part {
 	if !q.Destination.IsValid() {
 		return []Part{{DecidedBy: Decision{Text: "the question names no destination address"}}}
 	}
-	q.Destination = q.Destination.Unmap().WithZone("")
-	q.Source = q.Source.Unmap().WithZone("")
+	q.Destination, q.Source = q.Destination.WithZone(""), q.Source.WithZone("")
+	if q.Destination.Is4In6() {
+		q.Destination, q.Source = q.Destination.Unmap(), q.Source.Unmap()
+	}
 	if q.Source.IsValid() && q.Source.BitLen() != q.Destination.BitLen() {
 		return []Part{{DecidedBy: Decision{Text: "source and destination are of different families"}}}
 	}

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"math"
 	"strconv"
 
 	"github.com/netglance/netglance/internal/bdd"
@@ -86,27 +85,9 @@ func (t trail) with(c *Chain, r *ruling) trail {
 // runHook takes the packets through everything that stands at a hook, in order,
 // and returns those that come out.
 func (w *walker) runHook(p *packet, h Hook, live bdd.Node, t trail) (bdd.Node, trail) {
-	return w.runPriorities(p, h, live, t, math.MinInt32, math.MaxInt32)
-}
-
-// runHookUntil runs what stands at a hook up to a priority, the kernel's own
-// handling of that priority included; runHookAfter the rest.
-func (w *walker) runHookUntil(p *packet, h Hook, live bdd.Node, last int32) (bdd.Node, trail) {
-	return w.runPriorities(p, h, live, nil, math.MinInt32, last)
-}
-
-func (w *walker) runHookAfter(p *packet, h Hook, live bdd.Node, last int32) bdd.Node {
-	live, _ = w.runPriorities(p, h, live, nil, last+1, math.MaxInt32)
-	return live
-}
-
-func (w *walker) runPriorities(p *packet, h Hook, live bdd.Node, t trail, first, last int32) (bdd.Node, trail) {
 	p.hook = h
-	chains := priorities(w.e.chains[hookKey{p.family, h, false}], first, last)
+	chains := w.e.chains[hookKey{p.family, h, false}]
 	for _, s := range w.stages(p, h) {
-		if s.priority < first || s.priority > last {
-			continue
-		}
 		for len(chains) > 0 && chains[0].Base.Priority < s.priority {
 			live, t = w.runChain(p, chains[0], live, t)
 			chains = chains[1:]
@@ -117,17 +98,6 @@ func (w *walker) runPriorities(p *packet, h Hook, live bdd.Node, t trail, first,
 		live, t = w.runChain(p, c, live, t)
 	}
 	return live, t
-}
-
-// priorities are the chains, in order, of priorities from first to last.
-func priorities(chains []*Chain, first, last int32) []*Chain {
-	for len(chains) > 0 && chains[0].Base.Priority < first {
-		chains = chains[1:]
-	}
-	for len(chains) > 0 && chains[len(chains)-1].Base.Priority > last {
-		chains = chains[:len(chains)-1]
-	}
-	return chains
 }
 
 // runTied runs a stage and the chains of its very priority. Which of them comes
@@ -197,8 +167,12 @@ func (w *walker) runChain(p *packet, c *Chain, live bdd.Node, t trail) (bdd.Node
 	if live == bdd.False {
 		return live, t
 	}
+	mark, destination := p.mark, p.destination()
 	r := w.baseChain(p, c, live)
 	w.settle(p, r)
+	if c.Base.Type == RouteChain {
+		p.reroute = w.m.Or(p.reroute, w.m.Or(w.differs(mark, p.mark), w.differs(destination, p.destination())))
+	}
 	return w.remaining(r), t.with(c, r)
 }
 

@@ -36,7 +36,7 @@ func (w *walker) load(p *packet, v Value) (bits, bdd.Node) {
 	case MapLookup:
 		return w.loadMap(p, v)
 	case Socket:
-		return w.loadSocket(v)
+		return w.loadSocket(p, v)
 	case Unpredictable:
 		return w.loadUnpredictable(v), bdd.True
 	case BridgePort:
@@ -110,11 +110,11 @@ func (w *walker) loadMeta(p *packet, key MetaKey) (bits, bdd.Node) {
 	case MetaTimeNS, MetaTimeDay, MetaTimeHour:
 		return w.unsettledBits(8, Time, "the time"), bdd.True
 	case MetaCPU:
-		return w.field("the CPU that takes the packet", 4, Random), bdd.True
+		return w.field(p.about+"the CPU that takes the packet", 4, Random), bdd.True
 	case MetaPRandom:
 		return w.unsettledBits(4, Random, "meta random"), bdd.True
 	case MetaSecPath:
-		return w.field("IPsec having protected the packet", 1, Unmodelled), bdd.True
+		return w.field(p.about+"IPsec having protected the packet", 1, Unmodelled), bdd.True
 	case MetaRTClassID:
 		if p.hook <= Prerouting {
 			return nil, bdd.False
@@ -291,8 +291,8 @@ func (w *walker) elementData(e *Element, s *Set, length int) bits {
 
 // loadSocket is nft_socket.c: without a local socket the rule ends. Sockets are
 // no part of the rules.
-func (w *walker) loadSocket(v Socket) (bits, bdd.Node) {
-	text := "the local socket that the packet is for"
+func (w *walker) loadSocket(p *packet, v Socket) (bits, bdd.Node) {
+	text := p.about + "local socket"
 	return w.field(fmt.Sprintf("%s (socket key %d)", text, v.Key), 16, Unmodelled), w.fact(text+" being there", Unmodelled)
 }
 

@@ -52,7 +52,7 @@ func (w *walker) answerRejected(p *packet, r rejection) {
 	a := w.rejectionPacket(p, r.reject)
 	failing := r.decision.Text + "; the error doesn't get out"
 	set := r.set
-	if p.hook == Ingress {
+	if d := r.decision.Chain; p.hook == Ingress && d != nil && d.Table.Family == FamilyNetdev {
 		// nft_reject_netdev.c sends the error straight out of the device.
 		a.out = p.in
 		w.whileAnswering(failing, func() { set = w.egress(a, set) })
@@ -91,25 +91,63 @@ func (w *walker) rejectionPacket(p *packet, r Reject) *packet {
 // postrouting, and returns the packets that it gets out for. The others are
 // settled as dropped.
 func (w *walker) leave(a, p *packet, live bdd.Node, failing string) bdd.Node {
+	link := p.in
+	if a.rejection && a.protocol == protocolTCP {
+		link = nil // nf_send_reset6 asks for no way out
+	}
 	out := bdd.False
 	w.whileAnswering(failing, func() {
 		live = w.errorReceiver(a, p, live)
-		// What input's SNAT changed is undone in output, and routed again.
-		changed := w.m.And(live, a.tracking.snat)
-		link := p.in
-		if a.rejection && a.protocol == protocolTCP {
-			link = nil // nf_send_reset6 asks for no way out
-		}
-		for _, r := range w.lookupScoped(a.outgoing(), w.m.Diff(live, changed), link) {
-			if c, set := w.takeWayOut(a, r); set != bdd.False {
-				set, _ = w.runHook(c, Output, set, nil)
-				out = w.m.Or(out, w.leaveBy(c, set))
-			}
-		}
-		if changed != bdd.False {
-			out = w.m.Or(out, w.leaveTranslated(a, p, changed))
+		for _, r := range w.lookupScoped(a.outgoing(), live, link) {
+			// What input's SNAT changed is undone in output, and routed again.
+			translated := r
+			translated.set = w.m.And(r.set, w.m.And(a.tracking.snat, a.tracking.flow))
+			r.set = w.m.Diff(r.set, translated.set)
+			out = w.m.Or(out, w.leaveRouted(a, r))
+			out = w.m.Or(out, w.leaveTranslated(a, translated))
 		}
 	})
+	return out
+}
+
+func (w *walker) leaveRouted(a *packet, r routed) bdd.Node {
+	c, set := w.takeWayOut(a, r)
+	if set == bdd.False {
+		return bdd.False
+	}
+	set, _ = w.runHook(c, Output, set, nil)
+	again := w.m.And(set, c.reroute)
+	return w.m.Or(w.leaveBy(c.clone(), w.m.Diff(set, again)), w.leaveAgain(c, again))
+}
+
+// leaveTranslated is for answers whose destination NAT puts back in output: the
+// first route is to the changed address, this host's own maybe (nf_nat_ipv4_local_fn).
+func (w *walker) leaveTranslated(a *packet, r routed) bdd.Node {
+	if r.set == bdd.False {
+		return bdd.False
+	}
+	if r.route == nil || r.out == nil {
+		w.kernelDrops(r.set, "no route back to the translated source")
+		return bdd.False
+	}
+	c := a.clone()
+	c.out = r.out
+	if r.kind == RouteLocal {
+		c.out = w.e.loopback()
+	}
+	set, _ := w.runHook(c, Output, r.set, nil)
+	return w.leaveAgain(c, set)
+}
+
+// leaveAgain is ip_route_me_harder: a second look-up for what output changed. An
+// address of link scope is sought on the link of the first.
+func (w *walker) leaveAgain(c *packet, set bdd.Node) bdd.Node {
+	out := bdd.False
+	for _, r := range w.lookupScoped(c.outgoing(), set, c.out) {
+		if again, set := w.takeWayOut(c, r); set != bdd.False {
+			out = w.m.Or(out, w.leaveBy(again, set))
+		}
+	}
 	return out
 }
 
@@ -143,33 +181,6 @@ func (w *walker) leaveBy(c *packet, set bdd.Node) bdd.Node {
 	return w.egress(c, set)
 }
 
-// leaveTranslated is leave for packets whose source the input hook changed: the
-// answer is first routed to the changed address, and again when NAT has put the
-// original one back (nf_nat_ipv4_local_fn).
-func (w *walker) leaveTranslated(a, p *packet, live bdd.Node) bdd.Node {
-	out := bdd.False
-	for _, first := range w.lookupScoped(a.outgoing(), live, p.in) {
-		if first.route == nil || first.out == nil {
-			w.kernelDrops(first.set, "no route back to the translated source")
-			continue
-		}
-		c := a.clone()
-		c.out = first.out
-		if first.kind == RouteLocal {
-			c.out = w.e.loopback()
-		}
-		set, _ := w.runHookUntil(c, Output, first.set, priorityDestNAT)
-		// An address of link scope is sought on the link of the first route.
-		for _, r := range w.lookupScoped(c.outgoing(), set, c.out) {
-			if again, set := w.takeWayOut(c, r); set != bdd.False {
-				set = w.runHookAfter(again, Output, set, priorityDestNAT)
-				out = w.m.Or(out, w.leaveBy(again, set))
-			}
-		}
-	}
-	return out
-}
-
 // errorReceiver leaves out the sources that are sent no answer at all: a
 // rejection before routing looks up the source itself, and answers no broadcast
 // or multicast (nf_reject_ipv4.c); IPv6 answers no source that is no host's
@@ -181,7 +192,7 @@ func (w *walker) errorReceiver(a, p *packet, live bdd.Node) bdd.Node {
 	switch {
 	case a.family == FamilyIPv4:
 		none = w.prefix(to, netip.MustParsePrefix("0.0.0.0/32"))
-		if a.rejection && p.hook == Prerouting {
+		if a.rejection && p.hook <= Prerouting {
 			none = w.m.Or(none, w.groupAddress4(to))
 		}
 	case a.rejection:
@@ -326,7 +337,14 @@ func (w *walker) comeBack(p *packet, live bdd.Node) bdd.Node {
 // ownDestination says that the packet was sent to one of this host's addresses.
 func (w *walker) ownDestination(p *packet) bool {
 	data, ok := p.destination().constant()
-	return ok && w.ownAddress(constantBits(data)) == bdd.True
+	if !ok {
+		return false
+	}
+	address := constantBits(data)
+	if w.prefix(address, linkLocal6) == bdd.True {
+		return w.localOn(address, p.in) == bdd.True
+	}
+	return w.ownAddress(address) == bdd.True
 }
 
 // icmpHeader is an error's type and code (RFC 792, RFC 4443).

@@ -65,6 +65,8 @@ type packet struct {
 	// socketKnown says that the packet belongs to a local socket: only outgoing
 	// packets do.
 	ofSocket bool
+	// reroute is where a chain of type route changed what the route depends on.
+	reroute bdd.Node
 	// toGroup says that it is a broadcast or multicast: no error answers it.
 	toGroup bool
 	// rejection says that it is an error that answers a packet; sourceChosen that

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -98,42 +99,44 @@ func (w *walker) refine(cells []cell, possible bdd.Node, i int) []cell {
 	return split
 }
 
-// part is one cell's fate, its sources still a diagram.
+// part is one cell's fate, its sources still a diagram. Where packets may be
+// delivered to several places, none is named but what that depends on.
 func (w *walker) part(c cell, outcomes []outcome) Part {
 	best := outcomes[c.outcomes[0]]
-	var fates []Fate
-	var acceptances []Decision
+	fates := make(map[Fate]bdd.Node)
+	deliveries := make(map[Delivery]bdd.Node)
+	p := Part{Fate: best.fate, DecidedBy: best.decision, set: c.sources}
 	for _, i := range c.outcomes {
-		if outcomes[i].fate == Accepted {
-			acceptances = append(acceptances, outcomes[i].decision)
+		o := outcomes[i]
+		set := w.m.And(o.set, c.sources)
+		fates[o.fate] = w.m.Or(fates[o.fate], set)
+		if o.fate == Accepted {
+			p.Acceptances = append(p.Acceptances, o.decision)
 		}
-		if !slices.Contains(fates, outcomes[i].fate) {
-			fates = append(fates, outcomes[i].fate)
-		}
-		if best.delivery == nil && outcomes[i].delivery != nil {
-			best.delivery = outcomes[i].delivery
+		if o.delivery != nil {
+			deliveries[*o.delivery] = w.m.Or(deliveries[*o.delivery], set)
 		}
 	}
-	slices.Sort(fates)
-	p := Part{Fate: best.fate, DecidedBy: best.decision, Acceptances: acceptances, DeliveredTo: best.delivery, set: c.sources}
+	for delivery := range deliveries {
+		if len(deliveries) == 1 {
+			p.DeliveredTo = &delivery
+		}
+	}
 	if len(fates) > 1 {
-		p.Fate, p.Outcomes = Conditional, fates
-		p.Conditions = w.conditions(c, outcomes, fates)
+		p.Fate, p.Outcomes = Conditional, slices.Sorted(maps.Keys(fates))
+	}
+	if len(fates) > 1 || len(deliveries) > 1 {
+		p.Conditions = w.conditions(append(slices.Collect(maps.Values(fates)), slices.Collect(maps.Values(deliveries))...))
 	}
 	return p
 }
 
-// conditions are what a cell's fate depends on.
-func (w *walker) conditions(c cell, outcomes []outcome, fates []Fate) []Condition {
+// conditions are what it depends on, beside the source, to be in one of the sets
+// or in another.
+func (w *walker) conditions(sets []bdd.Node) []Condition {
 	levels := make(map[int]bool)
-	for _, fate := range fates {
-		set := bdd.False
-		for _, i := range c.outcomes {
-			if outcomes[i].fate == fate {
-				set = w.m.Or(set, outcomes[i].set)
-			}
-		}
-		for _, level := range w.m.Support(w.m.And(set, c.sources)) {
+	for _, set := range sets {
+		for _, level := range w.m.Support(set) {
 			levels[level] = true
 		}
 	}
