@@ -217,13 +217,19 @@ func outcomes(in []firewall.Fate) []string {
 
 // writeJSON writes a document, indented, in one write.
 func writeJSON(w io.Writer, v any) error {
+	text, err := indented(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+	err := e.Encode(v)
+	return b.Bytes(), err
 }

@@ -5,74 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/netglance/netglance/listeners"
 )
-
-type listenersJSON struct {
-	document
-	Listeners []listenerJSON `json:"listeners"`
-}
-
-type listenerJSON struct {
-	Protocol string     `json:"protocol"`
-	Family   string     `json:"family"`
-	State    string     `json:"state"`
-	Role     string     `json:"role"`
-	Address  netip.Addr `json:"address"`
-	Port     uint16     `json:"port"`
-	Remote   string     `json:"remote,omitempty"`
-	Device   string     `json:"device"`
-	// V6Only is null where the kernel didn't say, and absent for IPv4.
-	V6Only   *optionalBool `json:"v6only,omitempty"`
-	UID      uint32        `json:"uid"`
-	Inodes   []uint64      `json:"inodes"`
-	Owners   []ownerJSON   `json:"owners"`
-	Kernel   bool          `json:"kernel"`
-	OwnerGap string        `json:"owner_gap,omitempty"`
-}
-
-// An optionalBool is null where it isn't known.
-type optionalBool struct{ value, known bool }
-
-func (o *optionalBool) MarshalJSON() ([]byte, error) {
-	if !o.known {
-		return []byte("null"), nil
-	}
-	return strconv.AppendBool(nil, o.value), nil
-}
-
-// ListenersJSON writes the answer of "netglance listeners" (schema/listeners.json).
-func ListenersJSON(w io.Writer, h Host, all []listeners.Listener) error {
-	out := listenersJSON{Listeners: make([]listenerJSON, 0, len(all))}
-	for _, l := range all {
-		j := listenerJSON{
-			Protocol: l.Protocol, Family: familyName(l.Family), State: l.State, Role: l.Role.String(), Address: l.Address, Port: l.Port,
-			Device: Clean(l.Device), UID: l.UID, Inodes: l.Inodes, Owners: owners(l.Owners, l.OwnerGap), Kernel: l.Kernel, OwnerGap: Clean(l.OwnerGap),
-		}
-		if l.Family == 6 {
-			j.V6Only = &optionalBool{l.V6Only, l.V6OnlyKnown}
-			if !l.V6OnlyKnown {
-				h = withOwnerGaps(h, "the kernel didn't say whether IPv6 sockets take IPv4 packets too", "run it as root, so that sock_diag answers")
-			}
-		}
-		if l.Remote.IsValid() {
-			j.Remote = l.Remote.String()
-		}
-		if j.Inodes == nil {
-			j.Inodes = []uint64{}
-		}
-		if j.Owners == nil {
-			h = withOwnerGaps(h, l.OwnerGap, l.OwnerHint)
-		}
-		out.Listeners = append(out.Listeners, j)
-	}
-	out.document = newDocument(h)
-	return writeJSON(w, out)
-}
 
 // ListenersText writes a table with ss's columns.
 func ListenersText(w io.Writer, all []listeners.Listener, s Style) error {
