@@ -128,13 +128,6 @@ func hasAddress(n *firewall.Network, index int, a netip.Addr) bool {
 	})
 }
 
-// owned says that the address is the host's own, on whatever interface.
-func owned(n *firewall.Network, a netip.Addr) bool {
-	return a.IsLoopback() || slices.ContainsFunc(n.Addresses, func(own firewall.Address) bool {
-		return own.Prefix.Addr().WithZone("") == a
-	})
-}
-
 func compareTargets(a, b target) int {
 	if c := strings.Compare(a.iface, b.iface); c != 0 {
 		return c

@@ -36,7 +36,11 @@ func reachableFrom(e correlate.Exposure) string {
 	}
 	var words []string
 	for _, text := range order {
-		words = append(words, text+by(text, from[text], all))
+		suffix := by(text, from[text], all)
+		if e.Redirected && suffix == "" { // ways without a redirection are not among its reach
+			suffix = " via " + names(interfacesOf(from[text]))
+		}
+		words = append(words, text+suffix)
 	}
 	if len(words) > 2 {
 		words = append(words[:2], fmt.Sprintf("+%d more", len(words)-2))
@@ -228,12 +232,7 @@ func by(text string, some, all []*way) string {
 	if len(some) == len(all) {
 		return ""
 	}
-	var ifaces []string
-	for _, w := range some {
-		if !slices.Contains(ifaces, w.iface) {
-			ifaces = append(ifaces, w.iface)
-		}
-	}
+	ifaces := interfacesOf(some)
 	ofFamily := count(all, func(w *way) bool { return w.family == some[0].family })
 	oneFamily := !slices.ContainsFunc(some, func(w *way) bool { return w.family != some[0].family })
 	ofInterfaces := count(all, func(w *way) bool { return slices.Contains(ifaces, w.iface) })
@@ -253,6 +252,15 @@ func by(text string, some, all []*way) string {
 		}
 	}
 	return " via " + names(ifaces)
+}
+
+func interfacesOf(ways []*way) (ifaces []string) {
+	for _, w := range ways {
+		if !slices.Contains(ifaces, w.iface) {
+			ifaces = append(ifaces, w.iface)
+		}
+	}
+	return ifaces
 }
 
 func names(ifaces []string) string {
