@@ -93,6 +93,9 @@ type Reach struct {
 	By         firewall.Decision
 	Declared   Declaration
 	DeclaredBy *firewall.Rule
+	// IPv4Only is what keeps IPv4 sources out that By would let in as it does these
+	// IPv6 ones, which is why it declares nothing; nil if there is no such thing.
+	IPv4Only *firewall.Decision
 }
 
 // A Reason says in words why a port has its label.

@@ -69,6 +69,7 @@ func reach(r *row, ways []target, table reachTable, in Input, at portIndex) []Re
 			out = append(out, e)
 		}
 	}
+	forgetIPv6(out)
 	return out
 }
 

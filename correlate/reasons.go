@@ -66,6 +66,8 @@ func (w writer) whyOpen(r Reach) {
 		w.add("no_filter", "%s", text)
 	case d.Rule == nil:
 		w.add("policy_accept", "%s has policy accept and no rule for %s%s", chainName(d.Chain), w.port(), w.unmatched(d.Chain))
+	case r.IPv4Only != nil:
+		w.add("ipv4_only_closed", "%s accepts it for both families, and only IPv4 is closed again, by %s", ruleName(d.Rule), decisionText(*r.IPv4Only))
 	case inNATChain(d):
 		w.add("nat_alone", "only %s translates it and nothing filters it: %s", ruleName(d.Rule), d.Rule.Text())
 	case automatic(d.Rule):
@@ -75,6 +77,14 @@ func (w writer) whyOpen(r Reach) {
 	default:
 		w.add("rule_broad", "%s accepts it, naming neither port nor sources: %s", ruleName(d.Rule), d.Rule.Text())
 	}
+}
+
+// decisionText is the decision's place and its own words.
+func decisionText(d firewall.Decision) string {
+	if d.Rule != nil {
+		return ruleName(d.Rule) + ": " + d.Rule.Text()
+	}
+	return chainName(d.Chain) + ": " + d.Text
 }
 
 // unmatched says, where rules do name the port, that they don't match.
