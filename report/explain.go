@@ -31,7 +31,7 @@ type Answer struct {
 
 type answerJSON struct {
 	Question    *Question       `json:"query,omitempty"`
-	Sources     []netip.Prefix  `json:"sources,omitempty"`
+	Sources     prefixList      `json:"sources,omitempty"`
 	SourceMasks []maskedJSON    `json:"source_masks,omitempty"`
 	SourceSets  []setJSON       `json:"source_sets,omitempty"`
 	Verdict     string          `json:"verdict"`
@@ -147,7 +147,7 @@ func heading(h Host, a Answer, s Style) string {
 		b.WriteString(", decided by " + decisionText(d))
 	}
 	if d := a.DeliveredTo; d != nil {
-		fmt.Fprintf(&b, ", delivered to %s", netip.AddrPortFrom(d.Address, d.Port))
+		fmt.Fprintf(&b, ", delivered to %s", Clean(netip.AddrPortFrom(d.Address, d.Port).String()))
 		if d.Interface != "" {
 			b.WriteString(" via " + Clean(d.Interface))
 		}

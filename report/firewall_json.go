@@ -1,24 +1,20 @@
 package report
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"net/netip"
 
 	"github.com/netglance/netglance/correlate"
 )
 
-type firewallJSON struct {
-	document
-	Ports   []portJSON     `json:"ports"`
-	Summary map[string]int `json:"summary"`
-}
-
 type portJSON struct {
 	Protocol   string       `json:"protocol"`
 	Port       uint16       `json:"port"`
 	LastPort   uint16       `json:"last_port,omitempty"`
 	Redirected bool         `json:"redirected,omitempty"`
-	Addresses  []netip.Addr `json:"addresses"`
+	Addresses  []string     `json:"addresses"`
 	Devices    []string     `json:"devices,omitempty"`
 	Namespace  string       `json:"namespace"`
 	Label      string       `json:"label"`
@@ -33,10 +29,10 @@ type portJSON struct {
 }
 
 type reachJSON struct {
-	Interface   string         `json:"interface"`
-	Family      string         `json:"family"`
-	Destination []netip.Addr   `json:"destination"`
-	Sources     []netip.Prefix `json:"sources"`
+	Interface   string     `json:"interface"`
+	Family      string     `json:"family"`
+	Destination []string   `json:"destination"`
+	Sources     prefixList `json:"sources"`
 	// SourceMasks are further sources, where prefixes would be too many.
 	SourceMasks []maskedJSON `json:"source_masks,omitempty"`
 	// SourceSets narrow the sources to those in (or outside) sets too large to list.
@@ -53,19 +49,45 @@ type reasonJSON struct {
 	Text string `json:"text"`
 }
 
-// FirewallJSON writes the answer of "netglance firewall" (schema/firewall.json).
+// FirewallJSON writes the answer of "netglance firewall" (schema/firewall.json), a
+// line a port.
 func FirewallJSON(w io.Writer, h Host, ports []correlate.Exposure) error {
-	out := firewallJSON{Ports: make([]portJSON, 0, len(ports)), Summary: map[string]int{}}
+	count := map[string]int{}
 	for _, l := range correlate.Labels {
-		out.Summary[l.String()] = 0
+		count[l.String()] = 0
 	}
 	for _, e := range ports {
 		h = withOwnerGaps(h, missingOwners(e), e.OwnerHint)
-		out.Summary[e.Label.String()]++
-		out.Ports = append(out.Ports, port(e))
+		count[e.Label.String()]++
 	}
-	out.document = newDocument(h)
-	return writeJSON(w, out)
+	head, err := indented(newDocument(h))
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	b.Write(bytes.TrimSuffix(head, []byte("\n}\n")))
+	b.WriteString(",\n  \"ports\": [")
+	for i, e := range ports {
+		text, err := compact(port(e))
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n    ")
+		b.Write(text)
+	}
+	if len(ports) > 0 {
+		b.WriteString("\n  ")
+	}
+	summary, err := compact(count)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "],\n  \"summary\": %s\n}\n", summary)
+	_, err = w.Write(b.Bytes())
+	return err
 }
 
 // missingOwners is why no owner is known at all; empty if one is.
@@ -78,12 +100,9 @@ func missingOwners(e correlate.Exposure) string {
 
 func port(e correlate.Exposure) portJSON {
 	p := portJSON{
-		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: e.Addresses, Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
+		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: addressTexts(e.Addresses), Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
 		Label: e.Label.String(), Service: e.Service, Owners: owners(e.Owners, e.OwnerGap), Kernel: e.Kernel,
 		Reach: make([]reachJSON, 0, len(e.Reach)), Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
-	}
-	if p.Addresses == nil {
-		p.Addresses = []netip.Addr{}
 	}
 	for _, r := range e.Reach {
 		p.Reach = append(p.Reach, reachOf(r))
@@ -95,15 +114,25 @@ func port(e correlate.Exposure) portJSON {
 }
 
 func reachOf(r correlate.Reach) reachJSON {
-	out := reachJSON{
-		Interface: Clean(r.Interface), Family: familyName(r.Family), Destination: r.Destinations, Sources: r.Sources.Prefixes,
+	return reachJSON{
+		Interface: Clean(r.Interface), Family: familyName(r.Family), Destination: addressTexts(r.Destinations), Sources: r.Sources.Prefixes,
 		SourceMasks: masked(r.Sources.Masked), SourceSets: sets(r.Sources.Sets), Verdict: r.Fate.String(), Outcomes: outcomes(r.Outcomes), DecidedBy: decision(r.DecidedBy),
 		Conditions: conditions(r.Conditions), DeliveredTo: delivery(r.DeliveredTo),
 	}
-	if out.Sources == nil {
-		out.Sources = []netip.Prefix{}
+}
+
+// A prefixList is an array in JSON, written without a call for each prefix.
+type prefixList []netip.Prefix
+
+func (l prefixList) MarshalJSON() ([]byte, error) {
+	b := []byte{'['}
+	for i, p := range l {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(p.AppendTo(append(b, '"')), '"')
 	}
-	return out
+	return append(b, ']'), nil
 }
 
 func familyName(family int) string {

@@ -87,7 +87,7 @@ func joinAddresses(addresses []netip.Addr) string {
 	}
 	var words []string
 	for _, a := range wide[:min(len(wide), 4)] {
-		words = append(words, a.String())
+		words = append(words, Clean(a.String()))
 	}
 	if more := len(wide) - 4; more > 0 {
 		words = append(words, fmt.Sprintf("and %d more", more))

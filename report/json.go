@@ -158,17 +158,26 @@ func conditions(in []firewall.Condition) []conditionJSON {
 	return out
 }
 
+// addressTexts: a zone is the name of an interface.
+func addressTexts(in []netip.Addr) []string {
+	out := make([]string, len(in))
+	for i, a := range in {
+		out[i] = Clean(a.String())
+	}
+	return out
+}
+
 type deliveryJSON struct {
-	Address   netip.Addr `json:"address"`
-	Port      uint16     `json:"port"`
-	Interface string     `json:"interface"`
+	Address   string `json:"address"`
+	Port      uint16 `json:"port"`
+	Interface string `json:"interface"`
 }
 
 func delivery(d *firewall.Delivery) *deliveryJSON {
 	if d == nil {
 		return nil
 	}
-	return &deliveryJSON{d.Address, d.Port, Clean(d.Interface)}
+	return &deliveryJSON{Clean(d.Address.String()), d.Port, Clean(d.Interface)}
 }
 
 type setJSON struct {

@@ -45,7 +45,7 @@ func stateWord(l listeners.Listener) string {
 // localAddress marks the scope of what ss leaves open: [::] that serves IPv4 too
 // prints as "*", like ss does.
 func localAddress(l listeners.Listener) string {
-	host := l.Address.String()
+	host := Clean(l.Address.String())
 	switch {
 	case l.DualStack():
 		host = "*"

@@ -171,6 +171,7 @@ func TestClean(t *testing.T) {
 }
 
 func TestHostileTextIsNeutralizedInEveryFormat(t *testing.T) {
+	scoped := addr("fe80::1").WithZone(hostile)
 	process := listeners.Process{PID: 1, Name: hostile, Executable: hostile, Command: []string{hostile}, User: hostile, Unit: hostile, UserUnit: hostile, SocketUnit: hostile}
 	contained := process
 	contained.Container = listeners.Container{ID: hostile, Runtime: hostile, Pod: hostile}
@@ -183,12 +184,12 @@ func TestHostileTextIsNeutralizedInEveryFormat(t *testing.T) {
 	p := firewall.Part{Fate: firewall.Accepted, DecidedBy: firewall.Decision{Chain: chain, Rule: rule, Text: hostile},
 		Sources:     firewall.Sources{Prefixes: prefixes("10.0.0.0/8"), Sets: []firewall.SetMembership{{Set: &firewall.Set{Table: bad, Name: hostile}}}},
 		Conditions:  []firewall.Condition{{Text: hostile}},
-		DeliveredTo: &firewall.Delivery{Address: addr("10.0.0.1"), Interface: hostile}}
-	e := correlate.Exposure{Protocol: "tcp", Label: correlate.Exposed, Namespace: hostile, Devices: []string{hostile}, Owners: []listeners.Process{process, contained}, OwnerGap: hostile,
-		Reach:   []correlate.Reach{reach(hostile, 4, "10.0.0.1", p), reach("eth1", 4, "10.0.0.1", part(firewall.Dropped, firewall.Decision{Text: hostile}, "0.0.0.0/0"))},
+		DeliveredTo: &firewall.Delivery{Address: scoped, Interface: hostile}}
+	e := correlate.Exposure{Protocol: "tcp", Label: correlate.Exposed, Namespace: hostile, Addresses: []netip.Addr{scoped}, Devices: []string{hostile}, Owners: []listeners.Process{process, contained}, OwnerGap: hostile,
+		Reach:   []correlate.Reach{{Interface: hostile, Family: 6, Destinations: []netip.Addr{scoped}, Part: p}, reach("eth1", 4, "10.0.0.1", part(firewall.Dropped, firewall.Decision{Text: hostile}, "0.0.0.0/0"))},
 		Reasons: []correlate.Reason{{Code: "x", Text: hostile}}, Remedy: []string{hostile}}
-	l := listeners.Listener{Protocol: "tcp", State: "listen", Device: hostile, Owners: e.Owners, OwnerGap: hostile}
-	h := Host{Name: hostile, OS: hostile, Kernel: hostile, Backends: []string{hostile}, Interfaces: []Interface{{Name: hostile, Addresses: []netip.Addr{addr("10.0.0.1")}}}}
+	l := listeners.Listener{Protocol: "tcp", State: "listen", Address: scoped, Device: hostile, Owners: e.Owners, OwnerGap: hostile}
+	h := Host{Name: hostile, OS: hostile, Kernel: hostile, Backends: []string{hostile}, Interfaces: []Interface{{Name: hostile, Addresses: []netip.Addr{scoped}}}}
 	h.Gaps = append(h.Gaps, gapped().Gaps...)
 	h.Gaps[0].Source, h.Gaps[0].Reason, h.Gaps[0].Hint = hostile, hostile, hostile
 	answer := Answer{Question: Question{To: hostile, From: hostile, Via: hostile}, Notes: []string{hostile},
