@@ -18,6 +18,23 @@ func (w *walker) startTracking(p *packet) {
 	t.sourcePort, t.port = p.sourcePort(), p.port()
 }
 
+// ofFlow is where an answer belongs to the entry of the packet that it answers:
+// where its addresses and ports are those that the entry expects. A rule that
+// rewrote a header behind conntrack's back made them others.
+func (w *walker) ofFlow(a *packet) bdd.Node {
+	t := &a.tracking
+	if t.tracked == bdd.False || t.source == nil {
+		return t.tracked
+	}
+	other := w.differs(a.source(), w.choose(t.dnat, orElse(t.newDestination, t.destination), t.destination))
+	other = w.m.Or(other, w.differs(a.destination(), w.choose(t.snat, orElse(t.newSource, t.source), t.source)))
+	if a.hasPorts() {
+		other = w.m.Or(other, w.differs(a.sourcePort(), w.choose(t.dnat, orElse(t.newPort, t.port), t.port)))
+		other = w.m.Or(other, w.differs(a.port(), w.choose(t.snat, orElse(t.newSourcePort, t.sourcePort), t.sourcePort)))
+	}
+	return w.m.Diff(t.tracked, other)
+}
+
 // trackingOn is whether the kernel tracks the family's flows at all: it does so
 // only while some rule needs it (nf_ct_netns_get). A nat chain alone doesn't.
 func (w *walker) trackingOn(family Family) bdd.Node {

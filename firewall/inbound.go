@@ -199,16 +199,28 @@ func (w *walker) local(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	live = w.validateSource(p, live, 0)
 	w.note(p, nil, nil, "routed to this host")
 	live, t = w.runHook(p, Input, live, t)
-	live = w.validateSocketSource(p, live)
+	live = w.validateForTCP(p, live)
 	p.tracking.confirmed = true
 	live = w.answerAccepted(p, live)
 	w.deliver(p, to, live, t, "")
 }
 
-// validateSocketSource is what TCP refuses itself: an IPv4 address in an IPv6
-// packet (tcp_v6_conn_request).
-func (w *walker) validateSocketSource(p *packet, live bdd.Node) bdd.Node {
-	if p.family != FamilyIPv6 || p.protocol != protocolTCP {
+// notToHost is where the packet isn't one to this host's link address: a rule may
+// say so (meta pkttype set). TCP, forwarding and ICMP pass such packets over.
+func (w *walker) notToHost(p *packet) bdd.Node {
+	return w.m.Not(w.equal(p.pktType, []byte{0}))
+}
+
+// validateForTCP is what TCP refuses itself (tcp_v4_rcv, tcp_v6_rcv): packets to
+// another link address and, in IPv6, sources that are IPv4 addresses
+// (tcp_v6_conn_request).
+func (w *walker) validateForTCP(p *packet, live bdd.Node) bdd.Node {
+	if p.protocol != protocolTCP {
+		return live
+	}
+	other := w.m.And(live, w.notToHost(p))
+	w.kernelDrops(other, "TCP takes no broadcast or multicast")
+	if live = w.m.Diff(live, other); p.family != FamilyIPv6 {
 		return live
 	}
 	mapped := w.m.And(live, w.prefix(p.source(), mapped4))
@@ -267,7 +279,9 @@ func (w *walker) mayForward(p *packet, live bdd.Node) bdd.Node {
 		on = w.e.setting("ipv6/conf", "all", "forwarding") == 1 || w.e.setting("ipv6/conf", p.in.Name, "force_forwarding") == 1
 	}
 	if on {
-		return live
+		other := w.m.And(live, w.notToHost(p))
+		w.kernelDrops(other, "broadcasts and multicasts are not forwarded")
+		return w.m.Diff(live, other)
 	}
 	w.kernelDrops(live, "this host doesn't forward")
 	return bdd.False

@@ -22,7 +22,7 @@ func (w *walker) answerPacket(p *packet, protocol uint8, flags byte) *packet {
 	a.network = ipHeader(p.family, protocol, p.destination(), p.source())
 	a.transport = transportHeader(protocol, p.port(), p.sourcePort(), flags)
 	t := &a.tracking
-	t.flow, t.tracked, t.untracked = p.tracking.tracked, bdd.False, bdd.False
+	t.flow, t.tracked, t.untracked = w.ofFlow(a), bdd.False, bdd.False
 	t.reply = true
 	t.state = stateEstablished
 	return a
@@ -98,6 +98,11 @@ func (w *walker) leave(a, p *packet, live bdd.Node, failing string) bdd.Node {
 	out := bdd.False
 	w.whileAnswering(failing, func() {
 		live = w.errorReceiver(a, p, live)
+		if a.rejection && a.protocol != protocolTCP {
+			other := w.m.And(live, w.notToHost(p))
+			w.kernelDrops(other, "no error answers a broadcast or multicast")
+			live = w.m.Diff(live, other)
+		}
 		for _, r := range w.lookupScoped(a.outgoing(), live, link) {
 			// What input's SNAT changed is undone in output, and routed again.
 			translated := r
@@ -308,7 +313,6 @@ func (w *walker) comeBack(p *packet, live bdd.Node) bdd.Node {
 	a := w.answerPacket(p, protocolTCP, tcpSYN|tcpACK)
 	a.in = p.out
 	a.link = etherHeader(p.family, p.out)
-	a.tracking.flow = p.tracking.tracked
 	live, _ = w.ingress(a, live, nil)
 	live, _ = w.runHook(a, Prerouting, live, nil)
 	f := flow{family: a.family, source: a.source(), destination: a.destination(), mark: a.mark, in: a.in.Name,
