@@ -225,10 +225,11 @@ func (g *generator) conntrackPort(at *place) string {
 	case "other", "th": // nft can't tell the port's type
 		return "ct state new"
 	case "":
-		at.transport = g.pick("tcp", "udp")
 		if g.chance(25) {
-			return "ct original protocol " + at.transport
+			at.transport = "other" // nft takes no other match of the transport after it
+			return "ct original protocol " + g.pick("tcp", "udp")
 		}
+		at.transport = g.pick("tcp", "udp")
 		return "meta l4proto " + at.transport + " " + key + " " + value
 	}
 	return key + " " + value

@@ -94,7 +94,7 @@ func (g *generator) mappedTranslation(family string, v4 bool, transport string) 
 // undecided is a match that no reading settles.
 func (g *generator) undecided(at *place) string {
 	if g.chance(25) && needTCP(at) {
-		return g.pick("tcp option maxseg exists", "tcp option sack-perm missing", "tcp window 65535", "tcp sequence > 5", "tcp doff 5")
+		return "meta l4proto tcp " + g.pick("tcp option maxseg exists", "tcp option sack-perm missing", "tcp window 65535", "tcp sequence > 5", "tcp doff 5")
 	}
 	any := []string{
 		"limit rate 1/minute", "limit rate over 100/second", "numgen random mod 3 == 0", "numgen inc mod 2 1", "meta cpu 0",
