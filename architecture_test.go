@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"internal/golden":            {},
 	"internal/kerneltest":        {},
 	"internal/kerneltest/nftgen": {"internal/kerneltest"},
+	"internal/realhost":          {},
 	"platform":                   {"internal/netlink"},
 	"listeners":                  {"gaps", "internal/netlink"},
 	"firewall":                   {"gaps", "internal/bdd"},
