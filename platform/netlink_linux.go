@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,7 +31,9 @@ type socket struct {
 	sequence uint32
 	request  []byte
 	buffer   []byte
-	cleanup  runtime.Cleanup
+	// reply is where the next reply is gathered: a dump comes in hundreds of pieces.
+	reply   []byte
+	cleanup runtime.Cleanup
 }
 
 // openSocket opens a netlink socket in the calling thread's network namespace;
@@ -71,19 +74,34 @@ func (s *socket) exchange(request []byte) (reply []byte, ended bool, err error) 
 	if err := s.send(); err != nil {
 		return nil, false, err
 	}
+	gathered := s.reply[:0]
 	for {
 		datagram, err := s.receive()
 		if err != nil {
 			return nil, false, err
 		}
-		reply, ended, err = appendReply(reply, datagram, s.sequence)
-		if ended || err != nil {
-			return reply, ended, err
+		gathered, ended, err = appendReply(gathered, datagram, s.sequence)
+		if err != nil {
+			return nil, ended, err
 		}
-		if len(reply) > maxReply {
+		if ended {
+			return s.handOut(gathered), true, nil
+		}
+		if len(gathered) > maxReply {
 			return nil, false, fmt.Errorf("reply over %d MiB: %w", maxReply>>20, ErrTooLarge)
 		}
 	}
+}
+
+// handOut copies a short reply, so that its room serves again; a long one is
+// handed out as it is.
+func (s *socket) handOut(gathered []byte) []byte {
+	if len(gathered) > maxBuffer {
+		s.reply = nil
+		return gathered
+	}
+	s.reply = gathered[:0]
+	return bytes.Clone(gathered)
 }
 
 func (s *socket) send() error {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 )
 
@@ -71,7 +72,12 @@ func messageErrno(message []byte) error {
 	return syscall.Errno(-int64(errno))
 }
 
+// appendAligned doubles what is full: append alone would copy a long reply many
+// times over.
 func appendAligned(b, message []byte) []byte {
+	if need := len(message) + 3; cap(b)-len(b) < need {
+		b = slices.Grow(b, max(need, len(b)))
+	}
 	b = append(b, message...)
 	for len(b)%4 != 0 {
 		b = append(b, 0)
