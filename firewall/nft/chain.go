@@ -158,6 +158,14 @@ const (
 	verdictChain = 2 // NFTA_VERDICT_CHAIN
 )
 
+// plainVerdicts are the verdicts without a chain or a number, by code.
+var plainVerdicts = func() (steps [firewall.Stolen + 1]firewall.Step) {
+	for code := range steps {
+		steps[code] = firewall.Verdict{Code: firewall.VerdictCode(code)}
+	}
+	return steps
+}()
+
 // decodeVerdict reads a nested verdict. What it can't make out is opaque: a jump
 // to a chain that isn't there, a code that isn't known.
 func (t *table) decodeVerdict(b []byte) firewall.Step {
@@ -174,7 +182,10 @@ func (t *table) decodeVerdict(b []byte) firewall.Step {
 	if !ok {
 		return firewall.Opaque{Name: "verdict " + strconv.Itoa(int(code)), Target: true, Data: b}
 	}
-	if v.Code != firewall.Jump && v.Code != firewall.Goto {
+	if v == (firewall.Verdict{Code: v.Code}) && v.Code != firewall.Jump && v.Code != firewall.Goto {
+		return plainVerdicts[v.Code]
+	}
+	if v.Code == firewall.Queue {
 		return v
 	}
 	v.Chain = t.chains[string(cString(a.get(verdictChain)))]

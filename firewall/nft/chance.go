@@ -128,36 +128,3 @@ func (d *decoder) tunnel(e *expression) bool {
 	}
 	return e.only(bits(3)) && d.registers.set(e.uint32(tunnelDreg), v, v.Length)
 }
-
-// Attributes of match and target (enum nft_match_attributes, nft_target_attributes).
-const (
-	xtName     = 1 // NFTA_MATCH_NAME
-	xtRevision = 2 // NFTA_MATCH_REV
-	xtInfo     = 3 // NFTA_MATCH_INFO: the extension's own struct
-)
-
-func (d *decoder) match(e *expression) bool {
-	if !e.only(bits(xtInfo)) {
-		return false
-	}
-	d.steps = append(d.steps, xtMatch(e.text(xtName), uint8(e.uint32(xtRevision)), e.get(xtInfo), d.table.Family)...)
-	return true
-}
-
-func (d *decoder) target(e *expression) bool {
-	if !e.only(bits(xtInfo)) {
-		return false
-	}
-	d.steps = append(d.steps, xtTarget(e.text(xtName), uint8(e.uint32(xtRevision)), e.get(xtInfo), d.table.Family)...)
-	return true
-}
-
-// xtMatch keeps an x_tables match whole.
-func xtMatch(name string, _ uint8, info []byte, _ firewall.Family) []firewall.Step {
-	return []firewall.Step{firewall.Opaque{Name: "xt match " + name, Data: info}}
-}
-
-// xtTarget keeps an x_tables target whole.
-func xtTarget(name string, _ uint8, info []byte, _ firewall.Family) []firewall.Step {
-	return []firewall.Step{firewall.Opaque{Name: "xt target " + name, Target: true, Data: info}}
-}

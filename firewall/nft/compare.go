@@ -22,7 +22,7 @@ func (d *decoder) cmp(e *expression) bool {
 	}
 	v, ok := d.registers.prefix(e.uint32(cmpSreg), uint32(len(data)))
 	if ok {
-		d.add(firewall.Compare{Op: firewall.Comparison(op), Value: v, Data: data})
+		d.add(d.known.compare(firewall.Compare{Op: firewall.Comparison(op), Value: v, Data: data}))
 	}
 	return ok
 }

@@ -40,6 +40,10 @@ type decoder struct {
 	registers registers
 	steps     []firewall.Step
 	current   expression
+	// comment is that of an x_tables match.
+	comment string
+	// known are values that many rules have, so that they share one.
+	known sharedValues
 }
 
 // decode translates a rule's list of expressions. Each becomes a step or a value
@@ -48,6 +52,7 @@ type decoder struct {
 func (d *decoder) decode(list []byte) []firewall.Step {
 	d.registers.reset()
 	d.steps = d.steps[:0]
+	d.comment = ""
 	e := &d.current
 	whole := each(list, listElement, func(b []byte) {
 		e.parse(b)

@@ -42,7 +42,7 @@ func (d *decoder) meta(e *expression) bool {
 	if e.has(metaSreg) {
 		return d.assign(m, e.uint32(metaSreg), length)
 	}
-	return d.registers.set(e.uint32(metaDreg), m, length)
+	return d.registers.set(e.uint32(metaDreg), d.known.meta(m), length)
 }
 
 // Attributes of ct (enum nft_ct_attributes).

@@ -198,7 +198,7 @@ func fibOperand(f firewall.FIB) *operand {
 func rtOperand(key firewall.RTKey, family firewall.Family) *operand {
 	name := map[firewall.RTKey]string{firewall.RTClassID: "classid", firewall.RTNexthop4: "nexthop", firewall.RTNexthop6: "nexthop", firewall.RTTCPMSS: "mtu", firewall.RTXFRM: "ipsec"}[key]
 	switch {
-	case key == firewall.RTNexthop4 && family == firewall.FamilyInet:
+	case key == firewall.RTNexthop4:
 		name = "ip " + name
 	case key == firewall.RTNexthop6:
 		name = "ip6 " + name

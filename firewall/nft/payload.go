@@ -22,7 +22,7 @@ func (d *decoder) payload(e *expression) bool {
 		return false
 	}
 	if !e.has(payloadSreg) {
-		return d.registers.set(e.uint32(payloadDreg), p, p.Length)
+		return d.registers.set(e.uint32(payloadDreg), d.known.payload(p), p.Length)
 	}
 	return d.assign(p, e.uint32(payloadSreg), p.Length)
 }

@@ -15,6 +15,8 @@ const registerWords = 20
 type word struct {
 	value          firewall.Value
 	offset, length uint32
+	// write tells one write from another.
+	write uint32
 }
 
 // registers are the values that a rule has loaded so far.
@@ -22,11 +24,12 @@ type registers struct {
 	word [registerWords]word
 	// distrusted names the expression after which any register may hold anything.
 	distrusted string
-	dirty      bool
+	// writes counts them; 0 says that all words are as new.
+	writes uint32
 }
 
 func (r *registers) reset() {
-	if r.dirty {
+	if r.writes != 0 {
 		*r = registers{}
 	}
 }
@@ -53,10 +56,10 @@ func (r *registers) set(number uint32, v firewall.Value, length uint32) bool {
 	if weigh(v, maxWeight) < 0 {
 		v = firewall.OpaqueValue{Name: "value of too many parts", Length: length}
 	}
+	r.writes++
 	for i := range words {
-		r.word[first+i] = word{v, uint32(i) * 4, length}
+		r.word[first+i] = word{v, uint32(i) * 4, length, r.writes}
 	}
-	r.dirty = true
 	return true
 }
 
@@ -99,7 +102,7 @@ func (r *registers) get(number, length uint32) (firewall.Value, bool) {
 	if !ok || length == 0 || length > 64 || first+words > registerWords {
 		return nil, false
 	}
-	if w := r.word[first]; w.value != nil && w.offset == 0 && w.length == length {
+	if w := r.word[first]; w.offset == 0 && w.length == length && r.unbroken(first) >= length {
 		return w.value, true
 	}
 	return r.join(first, length), true
@@ -109,11 +112,25 @@ func (r *registers) get(number, length uint32) (firewall.Value, bool) {
 // longer value stands for itself.
 func (r *registers) prefix(number, length uint32) (firewall.Value, bool) {
 	if first, ok := register(number); ok {
-		if w := r.word[first]; w.value != nil && w.offset == 0 && w.length >= length && length > 0 {
+		if w := r.word[first]; w.offset == 0 && w.length >= length && length > 0 && r.unbroken(first) >= length {
 			return w.value, true
 		}
 	}
 	return r.get(number, length)
+}
+
+// unbroken is how many bytes from a word on are still those of the value that
+// was written there; 0 where nothing was.
+func (r *registers) unbroken(first int) uint32 {
+	w := r.word[first]
+	if w.value == nil {
+		return 0
+	}
+	n := uint32(4)
+	for i := first + 1; i < registerWords && r.word[i].write == w.write; i++ {
+		n += 4
+	}
+	return min(n, w.length-w.offset)
 }
 
 // join puts a read together from the values that the words come from.
@@ -121,10 +138,11 @@ func (r *registers) join(first int, length uint32) firewall.Value {
 	var parts []firewall.Value
 	for taken := uint32(0); taken < length; {
 		w := r.word[first+int(taken)/4]
+		n := r.unbroken(first + int(taken)/4)
 		if w.value == nil {
-			w = word{firewall.OpaqueValue{Name: r.unwritten(), Length: 4}, 0, 4}
+			w, n = word{value: firewall.OpaqueValue{Name: r.unwritten(), Length: 4}, length: 4}, 4
 		}
-		n := min(w.length-w.offset, length-taken)
+		n = min(n, length-taken)
 		part := w.value
 		if w.offset != 0 || n != w.length {
 			part = firewall.Slice{Value: w.value, Offset: w.offset, Length: n}
@@ -156,7 +174,7 @@ func (r *registers) unwritten() string {
 
 // distrust forgets every register: an expression that isn't known may have written any.
 func (r *registers) distrust(name string) {
-	*r = registers{distrusted: name, dirty: true}
+	*r = registers{distrusted: name, writes: 1}
 }
 
 // assigned follows a write to the packet or its meta data: what was read from

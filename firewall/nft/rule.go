@@ -55,6 +55,9 @@ func (d *decoder) rule(c *chain, a *attributes, number int) *rule {
 	}
 	rule.Source = rule
 	rule.Steps = d.decode(rule.expressions)
+	if rule.Comment == "" {
+		rule.Comment = d.comment
+	}
 	if a.malformed {
 		rule.Steps = append(rule.Steps, firewall.Opaque{Name: "malformed rule", Target: true})
 	}

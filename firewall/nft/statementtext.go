@@ -281,10 +281,13 @@ func (p *printer) natOperand(e *expression, attribute int, length uint32) *opera
 		return nil
 	}
 	o := p.registers[first].operand
-	if o == nil || o.length < length && o.kind != kindMap {
+	if o == nil || o.kind == kindMap {
+		return o // whose data may hold an address and a port
+	}
+	if o.length < length {
 		return nil
 	}
-	return o
+	return p.whole(first, o, length)
 }
 
 func (p *printer) addressText(e *expression, address *operand, addrMax int, family firewall.Family, withPort bool) string {

@@ -130,6 +130,9 @@ func (p *printer) set(number uint32, o *operand) {
 	if !ok {
 		return
 	}
+	if weighOperand(o, maxWeight) < 0 {
+		o = &operand{text: "[value]", length: o.length}
+	}
 	words := int(min(o.length, 64)+3) / 4
 	for i := 0; i < words && first+i < registerWords; i++ {
 		p.registers[first+i] = slot{o, uint32(i) * 4}
@@ -143,7 +146,7 @@ func (p *printer) get(number, length uint32) *operand {
 		return nil
 	}
 	if o := p.registers[first].operand; o.length >= length {
-		return o
+		return p.whole(first, o, length)
 	}
 	var parts []*operand
 	for at := uint32(0); at < length; {
@@ -151,7 +154,7 @@ func (p *printer) get(number, length uint32) *operand {
 			return nil
 		}
 		s := p.registers[first+int(at/4)]
-		if s.operand == nil || s.offset != 0 || s.operand.length == 0 {
+		if s.operand == nil || s.offset != 0 || p.whole(first+int(at/4), s.operand, s.operand.length) == nil {
 			return nil
 		}
 		parts = append(parts, s.operand)
@@ -161,6 +164,28 @@ func (p *printer) get(number, length uint32) *operand {
 		return parts[0]
 	}
 	return &operand{kind: kindConcat, parts: parts, length: length}
+}
+
+// whole is the operand if its first length bytes are still in the registers.
+func (p *printer) whole(first int, o *operand, length uint32) *operand {
+	for i := 0; i < int(length+3)/4; i++ {
+		if first+i >= registerWords || p.registers[first+i] != (slot{o, uint32(i) * 4}) {
+			return nil
+		}
+	}
+	return o
+}
+
+// weighOperand takes an operand's parts from a budget; what is left is negative
+// when it was not enough.
+func weighOperand(o *operand, budget int) int {
+	budget--
+	for _, part := range append([]*operand{o.left, o.right}, o.parts...) {
+		if part != nil && budget >= 0 {
+			budget = weighOperand(part, budget)
+		}
+	}
+	return budget
 }
 
 // unprintable stands for an expression that this package has no words for. What
