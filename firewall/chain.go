@@ -53,6 +53,10 @@ const maxDepth = 16
 // returns from it, meets its policy.
 func (w *walker) baseChain(p *packet, c *Chain, set bdd.Node) *ruling {
 	w.ruling = &ruling{}
+	p.nfproto = p.family
+	if f := c.Table.Family; f == FamilyNetdev || f == FamilyBridge {
+		p.nfproto = f
+	}
 	rest := w.walk(p, call{chain: c}, set)
 	if rest == bdd.False {
 		return w.ruling

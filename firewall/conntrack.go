@@ -13,7 +13,7 @@ import (
 func (w *walker) startTracking(p *packet) {
 	t := &p.tracking
 	t.tracked = w.m.Diff(w.trackingOn(p.family), t.untracked)
-	t.state = stateNew
+	t.state, t.protocol = stateNew, p.protocol
 	t.source, t.destination = p.source(), p.destination()
 	t.sourcePort, t.port = p.sourcePort(), p.port()
 }
@@ -119,6 +119,9 @@ func usesCT(v Value) bool {
 // but the state ends the rule.
 func (w *walker) loadCT(p *packet, v CT) (bits, bdd.Node) {
 	t := &p.tracking
+	if p.nfproto == FamilyBridge {
+		return w.perhaps(Unmodelled, "the bridge's own connection tracking")
+	}
 	if v.Key == CTState {
 		state := w.choose(t.tracked, w.word(t.state), w.word(stateInvalid))
 		return w.choose(t.untracked, w.word(stateUntracked), state), bdd.True
@@ -136,7 +139,7 @@ func (w *walker) loadCT(p *packet, v CT) (bits, bdd.Node) {
 	case CTL3Protocol:
 		return constantBits([]byte{byte(p.family)}), t.tracked
 	case CTProtocol:
-		return constantBits([]byte{p.protocol}), t.tracked
+		return constantBits([]byte{t.protocol}), t.tracked
 	case CTLabels:
 		return t.labels, t.tracked
 	case CTZone:

@@ -216,22 +216,17 @@ func (w *walker) ingress(p *packet, live bdd.Node, t trail) (bdd.Node, trail) {
 func (w *walker) egress(p *packet, live bdd.Node) bdd.Node {
 	chains := w.e.chains[hookKey{FamilyNetdev, Egress, false}]
 	if len(chains) == 0 || p.out == nil {
-		return live
+		return w.leaveBridge(p, live)
 	}
 	c := p.clone()
 	c.hook, c.in = Egress, nil
-	c.link = etherHeader(p.family, nil)
-	if p.out.Type == arphrdEther {
-		c.link = free(14 * 8)
-		copy(c.link[6*8:], constantBits(p.out.HardwareAddr))
-		copy(c.link[12*8:], short(etherType(p.family)))
-	}
+	c.link = outgoingEtherHeader(p)
 	for _, chain := range chains {
 		if hooksInto(chain, p.out.Name) {
 			live, _ = w.runChain(c, chain, live, nil)
 		}
 	}
-	return live
+	return w.leaveBridge(p, live)
 }
 
 func hooksInto(c *Chain, device string) bool {

@@ -37,13 +37,21 @@ func (w *walker) inbound(q Query) {
 	w.route(p, live, t)
 }
 
-// enterMaster goes on at the bridge, bond or VRF that the link is part of.
+// enterMaster goes on at the bridge, bond or team that the link is part of. A
+// packet that comes in by a bridge came in by one of its ports.
 func (w *walker) enterMaster(p *packet, live bdd.Node) bdd.Node {
+	if p.in.Kind == "bridge" {
+		return w.throughPorts(p, live)
+	}
 	master := w.e.byIndex[p.in.Master]
 	if p.in.Master == 0 || master == nil || master.Kind != "bridge" && master.Kind != "bond" && master.Kind != "team" {
 		return live
 	}
-	p.bridgePort, p.in = p.in, master
+	if master.Kind == "bridge" {
+		live = w.bridged(p, p.in, live)
+		p.bridgePort = p.in
+	}
+	p.in = master
 	live, _ = w.ingress(p, live, nil)
 	return live
 }

@@ -86,7 +86,11 @@ func (w *walker) loadMeta(p *packet, key MetaKey) (bits, bdd.Node) {
 	case MetaProtocol:
 		return short(etherType(p.family)), bdd.True
 	case MetaNFProto:
-		return constantBits([]byte{byte(p.family)}), bdd.True
+		return constantBits([]byte{byte(p.nfproto)}), bdd.True
+	case MetaBriIifName:
+		return w.bridgeName(p.in)
+	case MetaBriOifName:
+		return w.bridgeName(p.out)
 	case MetaL4Proto:
 		return constantBits([]byte{p.protocol}), bdd.True
 	case MetaMark:
@@ -121,6 +125,18 @@ func (w *walker) loadMeta(p *packet, key MetaKey) (bits, bdd.Node) {
 		}
 	}
 	return w.perhaps(Unmodelled, fmt.Sprintf("meta key %d", key))
+}
+
+// bridgeName is the name of the bridge that a port belongs to (nft_meta_bridge.c).
+func (w *walker) bridgeName(port *Interface) (bits, bdd.Node) {
+	if port == nil {
+		return nil, bdd.False
+	}
+	bridge := w.e.byIndex[port.Master]
+	if port.Master == 0 || bridge == nil || bridge.Kind != "bridge" {
+		return nil, bdd.False
+	}
+	return name16(bridge.Name), bdd.True
 }
 
 func (w *walker) loadLink(link *Interface, key MetaKey) (bits, bdd.Node) {

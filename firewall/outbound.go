@@ -11,13 +11,14 @@ import (
 // ports turned round.
 func (w *walker) answerPacket(p *packet, protocol uint8, flags byte) *packet {
 	a := &packet{
-		family:   p.family,
-		protocol: protocol,
-		about:    "the answer's ",
-		mark:     w.word(0),
-		priority: w.word(0),
-		pktType:  constantBits([]byte{0}),
-		tracking: p.tracking,
+		family:     p.family,
+		protocol:   protocol,
+		about:      "the answer's ",
+		bridgePort: p.bridgePort,
+		mark:       w.word(0),
+		priority:   w.word(0),
+		pktType:    constantBits([]byte{0}),
+		tracking:   p.tracking,
 	}
 	a.network = ipHeader(p.family, protocol, p.destination(), p.source())
 	a.transport = transportHeader(protocol, p.port(), p.sourcePort(), flags)
@@ -52,8 +53,8 @@ func (w *walker) answerRejected(p *packet, r rejection) {
 	a := w.rejectionPacket(p, r.reject)
 	failing := r.decision.Text + "; the error doesn't get out"
 	set := r.set
-	if d := r.decision.Chain; p.hook == Ingress && d != nil && d.Table.Family == FamilyNetdev {
-		// nft_reject_netdev.c sends the error straight out of the device.
+	if d := r.decision.Chain; d != nil && (d.Table.Family == FamilyNetdev || d.Table.Family == FamilyBridge) {
+		// nft_reject_netdev.c and nft_reject_bridge.c send the error straight back.
 		a.out = p.in
 		w.whileAnswering(failing, func() { set = w.egress(a, set) })
 	} else {

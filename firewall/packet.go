@@ -48,7 +48,9 @@ const (
 // options or extension headers, a TCP segment with SYN alone. What else its
 // sender chooses (TTL, DSCP, length, TCP options …) is free.
 type packet struct {
-	family   Family // FamilyIPv4 or FamilyIPv6
+	family Family // FamilyIPv4 or FamilyIPv6
+	// nfproto is the family that the current chain knows it by.
+	nfproto  Family
 	protocol uint8
 	// about names the packet in conditions: "" or "the answer's ".
 	about string
@@ -170,6 +172,17 @@ func etherHeader(family Family, in *Interface) bits {
 	b := free(14 * 8)
 	copy(b, constantBits(in.HardwareAddr))
 	copy(b[12*8:], short(etherType(family)))
+	return b
+}
+
+// outgoingEtherHeader is the link-layer header of a packet about to leave.
+func outgoingEtherHeader(p *packet) bits {
+	if p.out == nil || p.out.Type != arphrdEther {
+		return nil
+	}
+	b := free(14 * 8)
+	copy(b[6*8:], constantBits(p.out.HardwareAddr))
+	copy(b[12*8:], short(etherType(p.family)))
 	return b
 }
 

@@ -85,6 +85,8 @@ func reachProblem(e *firewall.Evaluator, q firewall.Query, parts []firewall.Part
 		}
 	case part.Fate != j.Fate:
 		return fmt.Sprintf("reach %s, explain %s", part.Fate, j)
+	case part.Fate == firewall.Accepted && part.DeliveredTo == nil && q.SourcePort == 0:
+		// Where the packet ends up may be a matter of its source port.
 	case part.Fate == firewall.Accepted && !sameDelivery(part.DeliveredTo, j.DeliveredTo):
 		return fmt.Sprintf("reach delivers to %+v, explain %s", part.DeliveredTo, j)
 	}
