@@ -160,6 +160,8 @@ type walker struct {
 	exhausted bdd.Node
 	work      int
 	path      *[]PathStep
+	// review, when set, watches which rules matter.
+	review *watch
 }
 
 // maxNodes is the size at which a walker's diagrams are thrown away.

@@ -76,6 +76,8 @@ type packet struct {
 	// the packet came that it answers.
 	rejection, sourceChosen bool
 	errorLink               *Interface
+	// any is set in a review: then the packet may be any that the hook can meet.
+	any *anything
 
 	tracking tracking
 }
@@ -86,8 +88,10 @@ type tracking struct {
 	// none: before conntrack's hook, or invalid.
 	tracked, untracked bdd.Node
 	// flow is where the packet that this one answers had an entry.
-	flow      bdd.Node
-	state     uint32
+	flow  bdd.Node
+	state uint32
+	// protocol is the flow's, also for an error about it.
+	protocol  uint8
 	reply     bool
 	confirmed bool
 	mark      bits
