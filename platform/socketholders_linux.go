@@ -18,13 +18,28 @@ import (
 // More walkers than this don't help: they wait for the same locks in the kernel.
 const maxWalkers = 4
 
-// socketHolders walks proc/PID/fd of every process (the lines of Host.SocketHolders).
+// manyProcesses is from where asking the kernel's iterator, which takes some
+// milliseconds to set up, is faster than the walk.
+const manyProcesses = 300
+
+// socketHolders gives the lines of Host.SocketHolders: from the kernel's iterator
+// where that pays and is to be had, else from a walk over proc/PID/fd.
 func socketHolders(proc string) ([]byte, error) {
 	names, err := readDir(proc)
 	if err != nil {
 		return nil, err
 	}
 	pids := pidsOf(names)
+	if proc == "/proc" && len(pids) >= manyProcesses {
+		if text, err := taskFileHolders(); err == nil {
+			return text, nil
+		}
+	}
+	return walkHolders(proc, pids)
+}
+
+// walkHolders walks proc/PID/fd of every process.
+func walkHolders(proc string, pids []int) ([]byte, error) {
 	root, err := openRead(proc, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
