@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
@@ -20,7 +21,7 @@ type rule struct {
 }
 
 // String is the rule's line: "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT".
-func (r rule) String() string {
+func (r *rule) String() string {
 	var b strings.Builder
 	b.WriteString("-A " + r.chain)
 	r.header.text(&b)
@@ -40,7 +41,7 @@ func (r rule) String() string {
 
 // steps are all that the rule matches and does. chain finds the chain that it
 // jumps to.
-func (r rule) steps(chain func(name string) *firewall.Chain) []firewall.Step {
+func (r *rule) steps(chain func(name string) *firewall.Chain) []firewall.Step {
 	s := r.header.steps()
 	for _, m := range r.matches {
 		s = append(s, m.Steps()...)
@@ -57,22 +58,19 @@ func (r rule) steps(chain func(name string) *firewall.Chain) []firewall.Step {
 }
 
 // comment is the text of the rule's comments.
-func (r rule) comment() string {
-	var texts []string
+func (r *rule) comment() string {
+	comment := ""
 	for _, m := range r.matches {
-		if text, ok := m.Comment(); ok {
-			texts = append(texts, text)
+		text, ok := m.Comment()
+		if ok && comment != "" {
+			comment += "; "
 		}
+		comment += text
 	}
-	return strings.Join(texts, "; ")
+	return comment
 }
 
-// finish makes the model's rules of a chain.
-func finish(chain *firewall.Chain, rules []rule, find func(name string) *firewall.Chain) {
-	chain.Rules = make([]*firewall.Rule, len(rules))
-	for i, r := range rules {
-		chain.Rules[i] = &firewall.Rule{
-			Chain: chain, Number: i + 1, Comment: r.comment(), Steps: r.steps(find), Source: r,
-		}
-	}
+// model is the rule as the evaluator takes it. source prints it.
+func (r *rule) model(chain *firewall.Chain, number int, find func(name string) *firewall.Chain, source fmt.Stringer) *firewall.Rule {
+	return &firewall.Rule{Chain: chain, Number: number, Comment: r.comment(), Steps: r.steps(find), Source: source}
 }

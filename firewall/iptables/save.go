@@ -281,7 +281,9 @@ func (p *parser) commit() {
 			}
 			rules = append(rules, r...)
 		}
-		finish(chain, rules, find)
+		for i := range rules {
+			chain.Rules = append(chain.Rules, rules[i].model(chain, i+1, find, &rules[i]))
+		}
 	}
 	p.line = end
 	p.tables = slices.DeleteFunc(p.tables, func(t *firewall.Table) bool { return t.Name == p.table.Name })

@@ -53,14 +53,14 @@ func (p physdev) steps(Decoder) []firewall.Step {
 // InterfaceStep matches an interface name under a mask, as the header of a
 // legacy rule has it; nil where the mask is empty and every name matches.
 func InterfaceStep(v firewall.Value, name, mask [16]byte, invert bool) firewall.Step {
-	s := interfaceName(v, name, mask)
-	c, ok := s.(firewall.Compare)
 	switch {
-	case !ok && !invert:
+	case mask == [16]byte{} && !invert:
 		return nil
-	case !ok:
+	case mask == [16]byte{}:
 		return never()
-	case invert:
+	}
+	c, ok := interfaceName(v, name, mask).(firewall.Compare)
+	if ok && invert {
 		c.Op = firewall.NotEqual
 	}
 	return c
