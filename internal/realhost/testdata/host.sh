@@ -15,6 +15,10 @@ unshare --net sleep infinity &
 peer=$!
 until [ "$(readlink /proc/$peer/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
 at_peer() { nsenter --net=/proc/$peer/ns/net "$@"; }
+for family in all default; do # addresses are there at once, and for good
+  echo 0 >/proc/sys/net/ipv6/conf/$family/accept_dad
+  echo 0 >/proc/sys/net/ipv6/conf/$family/router_solicitations
+done
 ip link set lo up
 ip link add eth0 type veth peer name peer0 netns $peer
 ip addr add 203.0.113.7/24 dev eth0
