@@ -54,7 +54,11 @@ func OpenRecording(name string) (*Recording, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > maxArchive {
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s: a directory: %w", name, ErrNotRecording)
+	}
+	if err == nil && info.Size() > maxArchive {
 		return nil, fmt.Errorf("%s: over %d MiB: %w", name, maxArchive>>20, ErrTooLarge)
 	}
 	r, err := readRecording(io.LimitReader(file, maxArchive))

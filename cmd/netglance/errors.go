@@ -55,10 +55,10 @@ func hostFile(file string, err error) error {
 		hint = "--host takes a file that \"netglance record FILE\" wrote"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "recordings are readable for their owner only: use sudo, or change the owner"
-	case errors.Is(err, platform.ErrTruncated):
-		hint = "copy it again, or record the host again"
 	case errors.Is(err, platform.ErrNewer):
 		hint = "use a newer netglance"
+	case !errors.Is(err, platform.ErrNotRecording):
+		hint = "copy it again, or record the host again"
 	}
 	return &failure{exitUsage, fmt.Errorf("the recording %q can't be read: %w", file, err), hint}
 }
@@ -81,6 +81,11 @@ func as(err error) *failure {
 	var f *failure
 	if errors.As(err, &f) {
 		return f
+	}
+	// Of a command that it doesn't know, cobra says further down which ones are like it.
+	text, similar, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if found {
+		return &failure{exitUsage, errors.New(text), "did you mean: " + strings.Join(strings.Fields(similar), ", ")}
 	}
 	return &failure{exitUsage, err, "see: netglance --help"}
 }

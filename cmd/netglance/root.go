@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/netglance/netglance/platform"
 	"github.com/netglance/netglance/report"
@@ -58,9 +60,14 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
   netglance listeners                           who listens
   sudo netglance record web-1.ng                take the host along …
   netglance firewall --host web-1.ng            … and look at it elsewhere`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFormat() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := noEmptyFlag(c); err != nil {
+				return err
+			}
+			return a.checkFormat()
+		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.host, "host", "", "answer for the host recorded in `FILE` instead of this one")
@@ -70,10 +77,24 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "just the answer: no header, no notes")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "every reason, and what to do about it")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("see: "+c.CommandPath()+" --help", "%w", err)
+		return usage("see: "+c.CommandPath()+" --help", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
 	root.AddCommand(newFirewall(a), newListeners(a), newRecord(a), newVersion(a))
 	return root
+}
+
+// parsing is what package strconv puts before the reason why a number is none.
+var parsing = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
+
+// noEmptyFlag refuses what an unset variable leaves of a script's --host "$FILE"
+// or --fail-on "$LABELS": this host would be looked at instead, or nothing be judged.
+func noEmptyFlag(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if text := f.Value.String(); err == nil && (text == "" || text == "[]") {
+			err = usage("give it a value, or leave it out", "--%s is empty", f.Name)
+		}
+	})
+	return err
 }
 
 var formats = []string{"text", "json"}

@@ -58,7 +58,7 @@ func parseSpan(word string) (portSpan, bool) {
 	}
 	from, err1 := strconv.ParseUint(low, 10, 16)
 	to, err2 := strconv.ParseUint(high, 10, 16)
-	return portSpan{uint16(from), uint16(to)}, err1 == nil && err2 == nil && from <= to
+	return portSpan{uint16(from), uint16(to)}, err1 == nil && err2 == nil && 0 < from && from <= to
 }
 
 func (s *selection) hasPort(port uint16) bool {
