@@ -53,8 +53,15 @@ func (r *reader) readElements(s *set) error {
 		return fmt.Errorf("elements of set %s %s %s: %w", s.family, s.table.Name, s.Name, err)
 	}
 	s.setElements(bounds)
+	if s.malformed {
+		s.Loaded = false
+		return fmt.Errorf("elements of set %s %s %s: %w", s.family, s.table.Name, s.Name, errElement)
+	}
 	return err
 }
+
+// errElement says that an element isn't what its set says that elements are.
+var errElement = errors.New("an element of another length than the set's")
 
 func (s *set) decodeElements(bounds []bound, list []byte) []bound {
 	var a attributes
@@ -82,7 +89,26 @@ func (s *set) decodeElement(a *attributes) bound {
 	if data != nil {
 		s.decodeData(&e, data)
 	}
-	return bound{Element: e, end: flags&intervalEnd != 0, catchAll: flags&catchAll != 0}
+	b := bound{Element: e, end: flags&intervalEnd != 0, catchAll: flags&catchAll != 0}
+	s.malformed = s.malformed || a.malformed || !s.fits(&b)
+	return b
+}
+
+// fits says that keys and data have the lengths that the set declares.
+func (s *set) fits(b *bound) bool {
+	length := int(s.KeyLength)
+	if !b.catchAll && (len(b.Key) != length || b.KeyEnd != nil && len(b.KeyEnd) != length) {
+		return false
+	}
+	switch {
+	case b.end:
+		return true
+	case s.VerdictMap:
+		return b.Verdict != nil
+	case s.Map && !s.ObjectMap:
+		return len(b.Data) == int(s.DataLength)
+	}
+	return true
 }
 
 func (s *set) decodeData(e *firewall.Element, b []byte) {
@@ -110,6 +136,9 @@ func plainData(b []byte) []byte {
 }
 
 func (s *set) setElements(bounds []bound) {
+	if s.malformed {
+		return
+	}
 	ends := false
 	members := bounds[:0]
 	for _, b := range bounds {
@@ -172,6 +201,9 @@ func fold(bounds []bound) []firewall.Element {
 		} else {
 			b.KeyEnd = before(bounds[i+1].Key)
 		}
+		if bytes.Compare(b.KeyEnd, b.Key) < 0 {
+			b.KeyEnd = b.Key // two of the same start
+		}
 		elements = append(elements, b.Element)
 	}
 	return elements
@@ -230,15 +262,20 @@ func point(source Source, s *set, key []byte, flags byte) (bound, bool, error) {
 		return bound{}, false, fmt.Errorf("element of set %s %s %s: %w", s.family, s.table.Name, s.Name, err)
 	}
 	var bounds []bound
+	asked := *s // several may ask at a time
+	asked.malformed = false
 	err = netlink.Each(reply, func(m netlink.Message) error {
 		if m.Type != newElement || len(m.Data) < nfgenLength {
 			return nil
 		}
 		var a attributes
 		a.parse(m.Data[nfgenLength:])
-		bounds = s.decodeElements(bounds, a.get(listElements))
+		bounds = asked.decodeElements(bounds, a.get(listElements))
 		return nil
 	})
+	if err == nil && asked.malformed {
+		err = fmt.Errorf("element of set %s %s %s: %w", s.family, s.table.Name, s.Name, errElement)
+	}
 	if err != nil || len(bounds) == 0 {
 		return bound{}, false, err
 	}

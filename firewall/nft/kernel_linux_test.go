@@ -249,6 +249,33 @@ func TestIPTablesNFTTablesAreKnown(t *testing.T) {
 	}
 }
 
+func TestIPTablesExtensionsKeepTheirParameters(t *testing.T) {
+	ns := kerneltest.New(t, kerneltest.Layout{})
+	if _, err := ns.Run(strings.Fields("iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate ESTABLISHED -m comment --comment ssh -j REJECT --reject-with tcp-reset")...); err != nil {
+		t.Skipf("iptables-nft: %v", err)
+	}
+	rules := 0
+	eachRule(read(t, ns), func(rule *firewall.Rule) {
+		rules++
+		for _, want := range []string{"tcp dport 22", "--ctstate ESTABLISHED", "REJECT --reject-with tcp-reset", `comment "ssh"`} {
+			if !strings.Contains(rule.Text(), want) {
+				t.Errorf("%s lacks %s", rule.Text(), want)
+			}
+		}
+		if rule.Comment != "ssh" {
+			t.Errorf("comment %q", rule.Comment)
+		}
+		for _, step := range rule.Steps {
+			if o, ok := step.(firewall.Opaque); ok {
+				t.Errorf("opaque: %v", o)
+			}
+		}
+	})
+	if rules != 1 {
+		t.Errorf("%d rules", rules)
+	}
+}
+
 // jsonListing is nft's own JSON.
 func jsonListing(t *testing.T, ns *kerneltest.Namespace) []map[string]json.RawMessage {
 	t.Helper()

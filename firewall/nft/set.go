@@ -57,6 +57,8 @@ type set struct {
 	*firewall.Set
 	table  *table
 	family firewall.Family
+	// malformed says that an element didn't fit the set's declaration.
+	malformed bool
 }
 
 func (r *reader) addSet(family firewall.Family, a *attributes) {
@@ -92,7 +94,7 @@ func (r *reader) addSet(family firewall.Family, a *attributes) {
 	t.sizes[s.Name] = size
 	t.Sets = append(t.Sets, s)
 	t.sets[s.Name] = s
-	r.sets = append(r.sets, &set{s, t, family})
+	r.sets = append(r.sets, &set{Set: s, table: t, family: family})
 }
 
 func milliseconds(n uint64) time.Duration {

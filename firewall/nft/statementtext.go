@@ -515,13 +515,28 @@ func (p *printer) synproxy(e *expression) bool {
 	return true
 }
 
+// xtMatch is an x_tables match in iptables' words: nft has none that say all.
 func (p *printer) xtMatch(e *expression) bool {
-	p.match("xt match " + quote(e.text(xtName)))
+	name := e.text(xtName)
+	if name == "comment" {
+		return true // it prints as the rule's comment
+	}
+	text := "xt match " + quote(name)
+	if x, ok := p.table.extensions(); ok {
+		text = "[" + x.Match(name, uint8(e.uint32(xtRevision)), e.get(xtInfo)).String() + "]"
+	}
+	p.match(text)
 	return true
 }
 
+// xtTarget is an x_tables target in iptables' words.
 func (p *printer) xtTarget(e *expression) bool {
-	p.add("xt target " + quote(e.text(xtName)))
+	name := e.text(xtName)
+	text := "xt target " + quote(name)
+	if x, ok := p.table.extensions(); ok {
+		text = "[" + x.Target(name, uint8(e.uint32(xtRevision)), e.get(xtInfo)).String() + "]"
+	}
+	p.add(text)
 	return true
 }
 
