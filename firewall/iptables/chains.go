@@ -141,7 +141,8 @@ func (d *tableDecoder) endChain(c *firewall.Chain, tail entry) error {
 // standardVerdict is the verdict of an entry that matches everything.
 func standardVerdict(d xt.Decoder, e entry) (firewall.VerdictCode, bool) {
 	target := e.target()
-	if e.targetOffset() != e.entrySize || !e.header().unconditional() || len(target.name) != 0 {
+	header := e.header()
+	if e.targetOffset() != e.entrySize || !header.unconditional() || len(target.name) != 0 {
 		return 0, false
 	}
 	steps := d.Target("", target.revision, target.data).Steps()

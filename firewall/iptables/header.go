@@ -83,9 +83,8 @@ func addressSize(family firewall.Family) int {
 	return 4
 }
 
-// steps follow ip_packet_match and ip6_packet_match.
-func (h header) steps() []firewall.Step {
-	var s []firewall.Step
+// appendSteps follows ip_packet_match and ip6_packet_match.
+func (h *header) appendSteps(s []firewall.Step) []firewall.Step {
 	size := uint32(addressSize(h.family))
 	start := uint32(12)
 	if h.family == firewall.FamilyIPv6 {
@@ -160,7 +159,7 @@ func prefixLength(mask []byte) (length int, ok bool) {
 }
 
 // text is the header's options as iptables -S prints them, each after a space.
-func (h header) text(b *strings.Builder) {
+func (h *header) text(b *strings.Builder) {
 	h.addressText(b, "-s", h.source, h.sourceMask, invertSource)
 	h.addressText(b, "-d", h.destination, h.destinationMask, invertDestination)
 	h.interfaceText(b, "-i", h.in, h.inMask, invertIn)
@@ -174,14 +173,14 @@ func (h header) text(b *strings.Builder) {
 	}
 }
 
-func (h header) option(b *strings.Builder, name string, inverted uint8) {
+func (h *header) option(b *strings.Builder, name string, inverted uint8) {
 	if h.invert&inverted != 0 {
 		b.WriteString(" !")
 	}
 	b.WriteString(" " + name)
 }
 
-func (h header) addressText(b *strings.Builder, name string, address, mask []byte, inverted uint8) {
+func (h *header) addressText(b *strings.Builder, name string, address, mask []byte, inverted uint8) {
 	length, isPrefix := prefixLength(mask)
 	if length == 0 && isPrefix && h.invert&inverted == 0 {
 		return
@@ -196,7 +195,7 @@ func (h header) addressText(b *strings.Builder, name string, address, mask []byt
 	fmt.Fprintf(b, " %s/%s", a, m)
 }
 
-func (h header) interfaceText(b *strings.Builder, name string, value, mask [16]byte, inverted uint8) {
+func (h *header) interfaceText(b *strings.Builder, name string, value, mask [16]byte, inverted uint8) {
 	if mask[0] == 0 && h.invert&inverted == 0 {
 		return
 	}
@@ -205,8 +204,8 @@ func (h header) interfaceText(b *strings.Builder, name string, value, mask [16]b
 }
 
 // unconditional says that the header matches every packet.
-func (h header) unconditional() bool {
-	return len(h.steps()) == 0
+func (h *header) unconditional() bool {
+	return len(h.appendSteps(nil)) == 0
 }
 
 // anyHeader matches every packet.

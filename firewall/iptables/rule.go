@@ -42,7 +42,7 @@ func (r *rule) String() string {
 // steps are all that the rule matches and does. chain finds the chain that it
 // jumps to.
 func (r *rule) steps(chain func(name string) *firewall.Chain) []firewall.Step {
-	s := r.header.steps()
+	s := r.header.appendSteps(make([]firewall.Step, 0, 4+2*len(r.matches)))
 	for _, m := range r.matches {
 		s = append(s, m.Steps()...)
 	}
