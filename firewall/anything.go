@@ -22,16 +22,20 @@ type anything struct {
 	// generation numbers the changes that rules made so far: what is looked up after
 	// one may differ from what was looked up before.
 	generation int
+	// generations is the number of changes of all packets of the walk.
+	generations *int
 }
 
 // An anyLink is any of the host's interfaces, or one that it may have later.
 type anyLink struct {
-	name, index             bits
-	kind, hardware, group   bits
-	hasKind                 bdd.Node
-	known                   []bdd.Node // for which packets it is the interface of that place
-	interfaces              []Interface
-	other                   bdd.Node
+	name, index bits
+	// present is for which packets there is such a link.
+	present               bdd.Node
+	kind, hardware, group bits
+	hasKind               bdd.Node
+	known                 []bdd.Node // for which packets it is the interface of that place
+	interfaces            []Interface
+	other                 bdd.Node
 	// sane leaves out links that are none: two names for one index.
 	sane bdd.Node
 }
@@ -42,7 +46,8 @@ func (a *anything) changed() *anything {
 		return nil
 	}
 	c := *a
-	c.generation++
+	*c.generations++
+	c.generation = *c.generations
 	return &c
 }
 
@@ -53,7 +58,7 @@ const maxTransport = 63
 // variables fit together.
 func (w *walker) anyPacket(family Family, hook Hook) (*packet, bdd.Node) {
 	frame := family != FamilyIPv4 && family != FamilyIPv6
-	p := &packet{family: family, hook: hook, ofSocket: true, any: &anything{frame: frame}}
+	p := &packet{family: family, hook: hook, ofSocket: true, any: &anything{frame: frame, generations: new(int)}}
 	// What splits the packets into few classes comes first.
 	p.any.protocol = w.anyBits(8)
 	w.anyTracking(p)
@@ -109,7 +114,7 @@ func (w *walker) anyTracking(p *packet) {
 	t.mark, t.zone, t.labels = w.anyBits(32), w.anyBits(16), w.anyBits(128)
 }
 
-// first are the packets of no old flow: new ones, and all where nothing is tracked.
+// unestablished are the packets of no old flow: new ones, and all where nothing is tracked.
 func (w *walker) unestablished(p *packet) bdd.Node {
 	state, _ := w.loadCT(p, CT{Key: CTState})
 	known := w.m.Or(w.equal(state, w.wordBytes(stateNew)), w.equal(state, w.wordBytes(stateUntracked)))
@@ -125,11 +130,11 @@ func (w *walker) wordBytes(v uint32) []byte {
 func (w *walker) anyLinks(p *packet, hook Hook) bdd.Node {
 	sane := bdd.True
 	if hook != Output || p.any.frame {
-		p.any.in = w.anyLink()
+		p.any.in = w.anyLink(hook == Postrouting || p.any.frame)
 		sane = w.m.And(sane, p.any.in.sane)
 	}
 	if hook >= Forward || p.any.frame {
-		p.any.out = w.anyLink()
+		p.any.out = w.anyLink(p.any.frame)
 		sane = w.m.And(sane, p.any.out.sane)
 	}
 	return sane
@@ -138,7 +143,7 @@ func (w *walker) anyLinks(p *packet, hook Hook) bdd.Node {
 // maxLinks bounds the interfaces that a review tells apart by more than one property.
 const maxLinks = 24
 
-func (w *walker) anyLink() *anyLink {
+func (w *walker) anyLink(optional bool) *anyLink {
 	l := &anyLink{interfaces: w.e.network.Interfaces[:min(len(w.e.network.Interfaces), maxLinks)]}
 	selector := w.anyBits(8)
 	l.name, l.index = w.anyBits(16*8), w.anyBits(32)
@@ -163,6 +168,11 @@ func (w *walker) anyLink() *anyLink {
 		} else {
 			l.hasKind = w.m.Or(l.hasKind, chosen)
 		}
+	}
+	l.present = bdd.True
+	if optional {
+		l.present = w.anyFact()
+		l.name, l.index = w.choose(l.present, l.name, name16("")), w.choose(l.present, l.index, w.word(0))
 	}
 	return l
 }
@@ -283,11 +293,11 @@ func (w *walker) loadAnyLink(l *anyLink, key MetaKey) (bits, bdd.Node) {
 	case MetaIifName, MetaOifName:
 		return l.name, bdd.True
 	case MetaIifType, MetaOifType:
-		return l.hardware, bdd.True
+		return l.hardware, l.present
 	case MetaIifGroup, MetaOifGroup:
-		return l.group, bdd.True
+		return l.group, l.present
 	}
-	return l.kind, l.hasKind
+	return l.kind, w.m.And(l.hasKind, l.present)
 }
 
 // loadAnyCT is loadCT for a packet with any entry: what the entry says of
@@ -315,13 +325,37 @@ func (w *walker) loadAnyCT(p *packet, v CT) (bits, bdd.Node, bool) {
 	return w.anyField(p, name, 16), there, true
 }
 
-// forgets is for what the kernel does to a packet between two chains of a hook:
+// mayFail says that a statement can end its rule, which only counts for the
+// packets of a review: a flow that can't be offloaded (nft_flow_offload.c), a set
+// that is full (nft_dynset.c).
+func mayFail(step Step) bool {
+	switch s := step.(type) {
+	case FlowOffload, DynSet:
+		return true
+	case Assign:
+		_, ok := s.Target.(ExtHdr)
+		return ok
+	}
+	return false
+}
+
+// changesAny notes that the packet is changed, and says where it can be.
+func (w *walker) changesAny(p *packet, target Value) bdd.Node {
+	there := bdd.True
+	if payload, ok := target.(Payload); ok {
+		_, there = w.load(p, payload)
+	}
+	p.any = p.any.changed()
+	return there
+}
+
+// forgetTracking and forgetAddresses are for what the kernel does to a packet between two chains of a hook:
 // tracking finds an entry, translation changes addresses and ports.
 func (w *walker) forgetTracking(p *packet) {
 	untracked := p.tracking.untracked
 	p.any = p.any.changed()
 	w.anyTracking(p)
-	p.tracking.untracked = w.m.Or(untracked, w.m.Diff(p.tracking.untracked, p.tracking.tracked))
+	p.tracking.untracked = w.m.Or(untracked, p.tracking.untracked)
 	p.tracking.tracked = w.m.Diff(p.tracking.tracked, untracked)
 }
 
@@ -348,4 +382,3 @@ func (w *walker) forgetChanges(p *packet) {
 		}
 	}
 }
-

@@ -11,10 +11,14 @@ func itoa(n uint16) string { return strconv.Itoa(int(n)) }
 // apply takes the packets through one step that doesn't decide, and returns
 // those for which the rule goes on.
 func (w *walker) apply(p *packet, r *Rule, step Step, set bdd.Node) bdd.Node {
+	if p.any != nil && mayFail(step) {
+		set = w.m.And(set, w.anyFact())
+	}
 	switch s := step.(type) {
 	case Assign:
 		return w.assign(p, r, s, set)
 	case NoTrack:
+		p.any = p.any.changed()
 		p.tracking.untracked = w.m.Or(p.tracking.untracked, w.m.Diff(set, p.tracking.tracked))
 		return set
 	case ObjectRef:
@@ -201,6 +205,9 @@ func (w *walker) assign(p *packet, r *Rule, s Assign, set bdd.Node) bdd.Node {
 	}
 	if value == nil {
 		value = w.unsettledBits(16, Unmodelled, "a value that netglance doesn't model ("+placeOf(r)+")")
+	}
+	if p.any != nil {
+		set = w.m.And(set, w.changesAny(p, s.Target))
 	}
 	switch target := s.Target.(type) {
 	case Meta:

@@ -77,7 +77,9 @@ func (w *walker) walk(p *packet, c call, set bdd.Node) bdd.Node {
 	returned := bdd.False
 	port := guardedPort(p)
 	guards := w.e.guards[c.chain]
+	f := w.review.enter(p, c, set)
 	for i, rule := range c.chain.Rules {
+		f.meets(i, set)
 		if set == bdd.False {
 			break
 		}
@@ -85,14 +87,17 @@ func (w *walker) walk(p *packet, c call, set bdd.Node) bdd.Node {
 			continue
 		}
 		w.work++
-		if w.work > maxWork {
+		if w.work > maxWork || w.review.givesUp(w) {
 			w.exhausted = w.m.Or(w.exhausted, set)
+			w.review.leave(w, f, p, set)
 			return returned
 		}
 		onward, back := w.rule(p, c, rule, set)
 		set = onward
 		returned = w.m.Or(returned, back)
+		w.review.met(f, i, p)
 	}
+	w.review.leave(w, f, p, set)
 	return w.m.Or(set, returned)
 }
 
@@ -105,6 +110,9 @@ const maxWork = 20_000_000
 func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bdd.Node) {
 	matched := set
 	for _, step := range r.Steps {
+		if acts(step) {
+			w.review.acts(r)
+		}
 		switch s := step.(type) {
 		case Verdict:
 			onward, back = w.verdict(p, c, r, s, matched)
@@ -121,6 +129,7 @@ func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bd
 			if translated == bdd.False {
 				continue
 			}
+			w.review.acts(r)
 			// nft_nat.c: a translation accepts.
 			w.ruling.accepted = append(w.ruling.accepted, settled{translated, decisionOf(c, r)})
 			set, matched = w.m.Diff(set, translated), w.m.Diff(matched, translated)
@@ -143,6 +152,7 @@ func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bd
 	if len(r.Steps) > 0 {
 		w.note(p, c.chain, r, "goes on")
 	}
+	w.review.ends(r)
 	return set, bdd.False
 }
 
@@ -173,12 +183,14 @@ func (w *walker) verdict(p *packet, c call, r *Rule, v Verdict, matched bdd.Node
 		return bdd.False, bdd.False
 	}
 	decision := decisionOf(c, r)
+	w.review.acts(r)
 	switch v.Code {
 	case Continue:
 		w.note(p, c.chain, r, "goes on")
 		return matched, bdd.False
 	case Accept:
 		w.note(p, c.chain, r, "accept")
+		w.review.accepts(w, p, r, matched)
 		w.ruling.accepted = append(w.ruling.accepted, settled{matched, decision})
 		return bdd.False, bdd.False
 	case Drop:
@@ -263,6 +275,7 @@ func (w *walker) verdictMap(p *packet, c call, r *Rule, s VerdictMap, matched bd
 // dropped, accepted or neither.
 func (w *walker) unknownVerdict(p *packet, c call, r *Rule, text string, matched, onward bdd.Node) (bdd.Node, bdd.Node) {
 	w.note(p, c.chain, r, "can't tell: "+text)
+	w.review.acts(r)
 	decides := w.unsettled(Unmodelled, text)
 	drops := w.unsettled(Unmodelled, text)
 	decided := w.m.And(matched, decides)

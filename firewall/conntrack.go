@@ -123,7 +123,7 @@ func (w *walker) loadCT(p *packet, v CT) (bits, bdd.Node) {
 		return w.perhaps(Unmodelled, "the bridge's own connection tracking")
 	}
 	if v.Key == CTState {
-		state := w.choose(t.tracked, w.word(t.state), w.word(stateInvalid))
+		state := w.choose(t.tracked, orElse(t.states, w.word(t.state)), w.word(stateInvalid))
 		return w.choose(t.untracked, w.word(stateUntracked), state), bdd.True
 	}
 	if t.tracked == bdd.False {

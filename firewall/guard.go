@@ -94,6 +94,9 @@ func guardedPort(p *packet) int32 {
 }
 
 func (g *guard) admits(p *packet, port int32) bool {
+	if p.any != nil {
+		return p.any.frame || g.family < 0 || g.family == int16(p.family)
+	}
 	return (g.protocol < 0 || g.protocol == int16(p.protocol)) && (g.family < 0 || g.family == int16(p.family)) &&
 		(port < 0 || g.from <= port && port <= g.to)
 }

@@ -10,6 +10,11 @@ import (
 // load computes a value for every packet at once, and says for which of them it
 // can be loaded: for the others the rule ends (NFT_BREAK).
 func (w *walker) load(p *packet, v Value) (bits, bdd.Node) {
+	if p.any != nil {
+		if b, there, ok := w.loadAny(p, v); ok {
+			return b, there
+		}
+	}
 	switch v := v.(type) {
 	case Constant:
 		return constantBits(v.Data), bdd.True

@@ -55,6 +55,11 @@ func (w *walker) translate(p *packet, c call, r *Rule, s NAT, matched bdd.Node) 
 	if matched == bdd.False {
 		return bdd.False
 	}
+	if p.any != nil {
+		// To where it is translated is no matter for a review.
+		w.translated = w.m.Or(w.translated, matched)
+		return matched
+	}
 	address, fails := w.natAddress(p, s)
 	if fails != bdd.False {
 		// nf_nat_redirect.c, nf_nat_masquerade.c: without an address the packet is dropped.

@@ -90,6 +90,8 @@ type tracking struct {
 	// flow is where the packet that this one answers had an entry.
 	flow  bdd.Node
 	state uint32
+	// states, in a review, is the state where the packet has an entry.
+	states bits
 	// protocol is the flow's, also for an error about it.
 	protocol  uint8
 	reply     bool

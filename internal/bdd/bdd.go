@@ -31,6 +31,10 @@ type Manager struct {
 	cache  []cached
 	// memo is for operations that depend on a predicate over levels.
 	memo map[Node]Node
+	// maxNodes and maxSteps are how much may be computed, 0 for any; full says that
+	// it was.
+	maxNodes, maxSteps, steps int
+	full                      bool
 }
 
 type cached struct {
@@ -62,6 +66,18 @@ func New() *Manager {
 		mask:   initialUnique - 1,
 		cache:  make([]cached, cacheSize),
 	}
+}
+
+// Bound lets the manager make no more nodes, and take no more steps, than given.
+func (m *Manager) Bound(nodes, steps int) { m.maxNodes, m.maxSteps, m.steps = nodes, steps, 0 }
+
+// Full says that a bound was met: functions computed since mean nothing.
+func (m *Manager) Full() bool { return m.full }
+
+func (m *Manager) spent() bool {
+	m.steps++
+	m.full = m.full || m.maxSteps > 0 && m.steps > m.maxSteps
+	return m.full
 }
 
 // Size is the number of nodes that were made.
@@ -115,6 +131,7 @@ func (m *Manager) insert(slot uint32, v node) Node {
 	if len(m.nodes)*2 > len(m.unique) {
 		m.grow()
 	}
+	m.full = m.full || m.maxNodes > 0 && len(m.nodes) >= m.maxNodes
 	return n
 }
 
@@ -196,6 +213,9 @@ func (m *Manager) apply(op operation, a, b Node) Node {
 	if slot.op == op && slot.a == a && slot.b == b {
 		return slot.result
 	}
+	if m.spent() {
+		return False
+	}
 	level := min(m.nodes[a].level, m.nodes[b].level)
 	a0, a1 := m.cofactors(a, level)
 	b0, b1 := m.cofactors(b, level)
@@ -234,6 +254,9 @@ func (m *Manager) Ite(c, a, b Node) Node {
 	slot := &m.cache[key&uint32(len(m.cache)-1)]
 	if *slot == (cached{opIte, c, a, b, slot.result}) {
 		return slot.result
+	}
+	if m.spent() {
+		return False
 	}
 	level := min(m.nodes[c].level, m.nodes[a].level, m.nodes[b].level)
 	c0, c1 := m.cofactors(c, level)
