@@ -58,13 +58,11 @@ func Read(host Host) ([]Listener, []gaps.Gap) {
 
 // Serving keeps the sockets that take packets from anybody: all but the connected.
 func Serving(all []Listener) []Listener {
-	var serving []Listener
-	for _, l := range all {
-		if l.Role != ConnectedClient {
-			serving = append(serving, l)
-		}
+	connected := func(l Listener) bool { return l.Role == ConnectedClient }
+	if !slices.ContainsFunc(all, connected) {
+		return all
 	}
-	return serving
+	return slices.DeleteFunc(slices.Clone(all), connected)
 }
 
 // An observation is the sockets and their holders at about the same time.
@@ -79,6 +77,9 @@ type observation struct {
 // observe reads the sockets before their holders: the walk over the descriptors
 // takes all processors, so that both together take longer.
 func observe(host Host) observation {
+	if h, ok := host.(expectant); ok {
+		go h.ExpectSocketHolders()
+	}
 	sockets, found := readSockets(host)
 	if len(sockets) == 0 {
 		return observation{gaps: found, holders: &holders{}}
@@ -86,6 +87,9 @@ func observe(host Host) observation {
 	text, err := host.SocketHolders()
 	return observation{sockets: sockets, gaps: found, holders: readHolders(host, sockets, text, err)}
 }
+
+// expectant is a host that can prepare for SocketHolders meanwhile.
+type expectant interface{ ExpectSocketHolders() }
 
 func doubtful(o observation) bool {
 	return o.holders.complete() && slices.ContainsFunc(o.sockets, o.holders.unheld)

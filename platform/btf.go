@@ -55,20 +55,11 @@ type kernelType struct {
 	members map[string]int16
 }
 
-// findTypes fills in what is wanted, in one pass. Names are compared by their
-// place in the strings, where each stands once.
+// findTypes fills in what is wanted, in one pass.
 func findTypes(btf []byte, wanted []*kernelType) error {
 	types, names, err := btfSections(btf)
 	if err != nil {
 		return err
-	}
-	places := make(map[uint32]*kernelType, len(wanted))
-	for _, w := range wanted {
-		at := bytes.Index(names, []byte("\x00"+w.name+"\x00"))
-		if at < 0 {
-			return fmt.Errorf("%w: no name %s", errBTF, w.name)
-		}
-		places[uint32(at)+1] = w
 	}
 	missing := len(wanted)
 	for id := uint32(1); len(types) >= btfTypeLength && missing > 0; id++ {
@@ -82,7 +73,7 @@ func findTypes(btf []byte, wanted []*kernelType) error {
 			return fmt.Errorf("%w: a type of %d bytes in %d", errBTF, length, len(types))
 		}
 		if kind == btfStruct || kind == btfFunc {
-			if w := places[name]; w != nil && w.kind == kind && w.id == 0 {
+			if w := named(wanted, kind, names, name); w != nil {
 				w.id = id
 				missing--
 				w.offsets(types[btfTypeLength:length], names)
@@ -91,6 +82,21 @@ func findTypes(btf []byte, wanted []*kernelType) error {
 		types = types[length:]
 	}
 	return complete(wanted)
+}
+
+// named is the one of a kind that has its name at a place in the strings, if it
+// is still to be found.
+func named(wanted []*kernelType, kind uint32, names []byte, at uint32) *kernelType {
+	if at >= uint32(len(names)) {
+		return nil
+	}
+	for _, w := range wanted {
+		end := int(at) + len(w.name)
+		if w.kind == kind && w.id == 0 && end < len(names) && names[end] == 0 && string(names[at:end]) == w.name {
+			return w
+		}
+	}
+	return nil
 }
 
 // offsets reads a struct's members. Bit fields, and what lies beyond the reach

@@ -21,5 +21,10 @@ func (h *live) Netlink(protocol int, request []byte) ([]byte, error) {
 }
 
 func (h *live) SocketHolders() ([]byte, error) { return socketHolders("/proc") }
-func (h *live) OS() string                     { return runtime.GOOS }
-func (h *live) Time() time.Time                { return time.Now().UTC() }
+
+// ExpectSocketHolders begins what SocketHolders will take time for; it may be
+// called from another goroutine, or not at all.
+func (h *live) ExpectSocketHolders() { expectSocketHolders() }
+
+func (h *live) OS() string      { return runtime.GOOS }
+func (h *live) Time() time.Time { return time.Now().UTC() }

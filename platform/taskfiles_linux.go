@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,11 +34,11 @@ func taskFileHolders() ([]byte, error) {
 	if err := iteratorFits(); err != nil {
 		return nil, err
 	}
-	program, attach, err := taskFileProgram()
+	program, err := loadTaskFiles()
 	if err != nil {
 		return nil, err
 	}
-	iterator, err := openIterator(program, attach)
+	iterator, err := startIterator(program)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +48,22 @@ func taskFileHolders() ([]byte, error) {
 		return nil, err
 	}
 	return holderLines(records), nil
+}
+
+// loadTaskFiles is the descriptor of the loaded program, kept for as long as we run.
+var loadTaskFiles = sync.OnceValues(func() (fd int, err error) {
+	program, attach, err := taskFileProgram()
+	if err != nil {
+		return -1, err
+	}
+	return loadProgram(program, attach)
+})
+
+// expectSocketHolders loads the program ahead of its use, if it will be used.
+func expectSocketHolders() {
+	if names, err := readDir("/proc"); err == nil && len(pidsOf(names)) >= manyProcesses && iteratorFits() == nil {
+		loadTaskFiles()
+	}
 }
 
 // iteratorFits: the iterator gives numbers of the pid namespace that we run in,
@@ -217,9 +234,9 @@ func pickSockets(task, file, inode, pid map[string]int16) []byte {
 	return p.end()
 }
 
-// openIterator loads the program and starts it. All that is left is the
-// returned descriptor: closing it takes the program out of the kernel.
-func openIterator(program []byte, attach uint32) (fd int, err error) {
+// loadProgram gives a descriptor of the program: with the last one closed, it is
+// gone from the kernel.
+func loadProgram(program []byte, attach uint32) (fd int, err error) {
 	name := []byte(license)
 	load := struct {
 		programType, count       uint32
@@ -241,13 +258,14 @@ func openIterator(program []byte, attach uint32) (fd int, err error) {
 		license: uint64(uintptr(unsafe.Pointer(&name[0]))),
 		name:    [16]byte{'n', 'e', 't', 'g', 'l', 'a', 'n', 'c', 'e'},
 	}
-	loaded, err := bpf(unix.BPF_PROG_LOAD, unsafe.Pointer(&load), unsafe.Sizeof(load))
+	fd, err = bpf(unix.BPF_PROG_LOAD, unsafe.Pointer(&load), unsafe.Sizeof(load))
 	runtime.KeepAlive(program)
 	runtime.KeepAlive(name)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(loaded)
+	return fd, err
+}
+
+// startIterator gives a descriptor that the program's output is read from.
+func startIterator(loaded int) (fd int, err error) {
 	create := struct{ program, target, attachType, flags uint32 }{program: uint32(loaded), attachType: unix.BPF_TRACE_ITER}
 	link, err := bpf(unix.BPF_LINK_CREATE, unsafe.Pointer(&create), unsafe.Sizeof(create))
 	if err != nil {

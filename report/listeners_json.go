@@ -22,7 +22,7 @@ func ListenersJSON(w io.Writer, h Host, all []listeners.Listener) error {
 	if err != nil {
 		return err
 	}
-	b := make([]byte, 0, len(head)+(len(all)+1)*rowBytes)
+	b := make([]byte, 0, 2*chunkBytes)
 	b = append(b, bytes.TrimSuffix(head, []byte("\n}\n"))...)
 	b = append(b, ",\n  \"listeners\": ["...)
 	rows := listenerRows{owners: make(map[*listeners.Process][]byte)}
@@ -34,6 +34,13 @@ func ListenersJSON(w io.Writer, h Host, all []listeners.Listener) error {
 		if b, err = rows.append(b, &all[i]); err != nil {
 			return err
 		}
+		if len(b) < chunkBytes {
+			continue
+		}
+		if _, err = w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
 	}
 	if len(all) > 0 {
 		b = append(b, "\n  "...)
@@ -42,8 +49,8 @@ func ListenersJSON(w io.Writer, h Host, all []listeners.Listener) error {
 	return err
 }
 
-// rowBytes is about what a row with one owner takes.
-const rowBytes = 512
+// chunkBytes is how much is written at a time: as much as a pipe takes.
+const chunkBytes = 64 << 10
 
 func withListenerGaps(h Host, l *listeners.Listener) Host {
 	if l.Family == 6 && !l.V6OnlyKnown {
