@@ -88,6 +88,7 @@ func rowTargets(r *row, n *firewall.Network) []target {
 	var out []target
 	for _, l := range r.sockets {
 		out = append(out, targets(l, n)...)
+		out = append(out, groupTargets(l, n)...)
 	}
 	slices.SortFunc(out, compareTargets)
 	return slices.CompactFunc(out, func(a, b target) bool { return a.iface == b.iface && a.addr == b.addr })

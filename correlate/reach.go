@@ -41,28 +41,44 @@ func query(protocol string, port uint16, t target) firewall.Query {
 	return firewall.Query{Protocol: Protocols[protocol], Interface: t.iface, Destination: t.addr, Port: port}
 }
 
+// A destinationGroup is destinations on one interface that the rules treat alike.
+type destinationGroup struct {
+	first        target
+	destinations []netip.Addr
+	parts        []firewall.Part
+}
+
+// unicastParts are the partitions of the host's own addresses on the same
+// interface, of the same family.
+func unicastParts(groups []*destinationGroup, like *destinationGroup) (parts [][]firewall.Part) {
+	for _, g := range groups {
+		if !g.first.group && g.first.iface == like.first.iface && g.first.family() == like.first.family() {
+			parts = append(parts, g.parts)
+		}
+	}
+	return parts
+}
+
 // reach is a row's partitions: destinations that the rules treat alike on one
 // interface share theirs.
 func reach(r *row, ways []target, table reachTable, in Input, at portIndex) []Reach {
-	type group struct {
-		first        target
-		destinations []netip.Addr
-		parts        []firewall.Part
-	}
-	var groups []*group
+	var groups []*destinationGroup
 	for _, t := range ways {
 		parts := settle(table[query(r.Protocol, r.Port, t)], t, r.Protocol, r.Port, in, at)
-		same := slices.IndexFunc(groups, func(g *group) bool {
-			return g.first.iface == t.iface && g.first.family() == t.family() && slices.EqualFunc(g.parts, parts, equalParts)
+		same := slices.IndexFunc(groups, func(g *destinationGroup) bool {
+			return g.first.group == t.group && g.first.iface == t.iface && g.first.family() == t.family() && slices.EqualFunc(g.parts, parts, equalParts)
 		})
 		if same < 0 {
-			groups = append(groups, &group{t, []netip.Addr{t.addr}, parts})
+			groups = append(groups, &destinationGroup{t, []netip.Addr{t.addr}, parts})
 			continue
 		}
 		groups[same].destinations = append(groups[same].destinations, t.addr)
 	}
 	var out []Reach
 	for _, g := range groups {
+		if g.first.group && !opensMore(g.parts, unicastParts(groups, g)) {
+			continue
+		}
 		for _, part := range g.parts {
 			e := Reach{Interface: g.first.iface, Family: g.first.family(), Destinations: g.destinations, Part: part}
 			e.By, e.Declared, e.DeclaredBy = leastDeclared(part, portsOf(r.Port, part), e.Family)

@@ -17,6 +17,9 @@ type target struct {
 	// unsure says that the kernel didn't tell whether the socket takes packets of
 	// this family (an IPv6 socket whose IPV6_V6ONLY is not known).
 	unsure bool
+	// group says that the address is a multicast group or broadcast address: it
+	// counts only for what it opens beyond the host's own addresses.
+	group bool
 }
 
 func (t target) family() int {
@@ -38,7 +41,8 @@ func targets(l listeners.Listener, n *firewall.Network) []target {
 			if zone != "" && zone != iface.Name || a.IsLinkLocalUnicast() && a.Is6() && !hasAddress(n, iface.Index, a) {
 				continue
 			}
-			out = append(out, target{iface.Name, a, l.Family == 6 && a.Is4() && l.Address.IsUnspecified() && !l.V6OnlyKnown})
+			unsure := l.Family == 6 && a.Is4() && l.Address.IsUnspecified() && !l.V6OnlyKnown
+			out = append(out, target{iface: iface.Name, addr: a, unsure: unsure})
 		}
 	}
 	slices.SortFunc(out, compareTargets)

@@ -66,6 +66,8 @@ func (w *walker) fibLink(p *packet, v FIB) *Interface {
 	return p.out
 }
 
+var multicast6 = netip.MustParsePrefix("ff00::/8")
+
 var linkLocal6 = netip.MustParsePrefix("fe80::/10")
 
 // lookupScoped asks for routes to IPv6 addresses of link scope on their link only.
@@ -73,7 +75,7 @@ func (w *walker) lookupScoped(f flow, set bdd.Node, link *Interface) []routed {
 	if f.family != FamilyIPv6 || link == nil {
 		return w.lookupRoute(f, set)
 	}
-	scoped := w.m.And(set, w.prefix(f.destination, linkLocal6))
+	scoped := w.m.And(set, w.m.Or(w.prefix(f.destination, linkLocal6), w.prefix(f.destination, multicast6)))
 	found := w.lookupRoute(f, w.m.Diff(set, scoped))
 	if scoped == bdd.False {
 		return found

@@ -3,6 +3,7 @@ package firewall
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/netglance/netglance/internal/bdd"
 )
@@ -105,6 +106,14 @@ func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	if p.family == FamilyIPv4 {
 		live = w.martians(p, to, live)
 	}
+	if to.IsMulticast() && !w.e.joined(p.in, to) {
+		w.kernelDrops(live, p.in.Name+" is not in the group "+to.String())
+		return
+	}
+	if to.Is4() && (to.IsMulticast() || to == allOnes) {
+		w.group(p, to, live, t) // not in the routing tables (ip_route_input_slow)
+		return
+	}
 	f := flow{family: p.family, source: p.source(), destination: p.destination(), mark: p.mark, in: p.in.Name,
 		protocol: p.protocol, sourcePort: p.sourcePort(), port: p.port()}
 	for _, r := range w.lookupScoped(f, live, p.in) {
@@ -122,12 +131,22 @@ func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	}
 }
 
+// allOnes is the limited broadcast address.
+var allOnes = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// joined says that a link takes packets for a group.
+func (e *Evaluator) joined(link *Interface, group netip.Addr) bool {
+	return slices.ContainsFunc(e.network.Groups, func(g Group) bool { return g.Interface == link.Index && g.Address == group })
+}
+
 // martians are the addresses that ip_route_input_slow refuses (net/ipv4/route.c).
 func (w *walker) martians(p *packet, to netip.Addr, live bdd.Node) bdd.Node {
 	localnet := w.e.setting("ipv4/conf", p.in.Name, "route_localnet") == 1 || w.e.setting("ipv4/conf", "all", "route_localnet") == 1
 	source := p.source()
 	bad := w.m.Or(w.prefix(source, netip.MustParsePrefix("224.0.0.0/4")), w.prefix(source, netip.MustParsePrefix("255.255.255.255/32")))
-	bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/32"))) // the rest of 0/8 is ordinary since Linux 5.3
+	if to != allOnes && !to.IsLinkLocalMulticast() {
+		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/32"))) // the rest of 0/8 is ordinary since Linux 5.3
+	}
 	if !localnet {
 		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("127.0.0.0/8")))
 	}
@@ -241,7 +260,11 @@ var mapped4 = netip.PrefixFrom(netip.MustParseAddr("::ffff:0.0.0.0"), 96)
 // group delivers a broadcast or multicast: to UDP sockets only.
 func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	p.toGroup = true
-	live = w.validateSource(p, live, 0)
+	nobody := bdd.False
+	if p.family == FamilyIPv4 {
+		nobody = w.m.And(live, w.prefix(p.source(), netip.MustParsePrefix("0.0.0.0/32"))) // a host without an address yet
+	}
+	live = w.m.Or(nobody, w.validateSource(p, w.m.Diff(live, nobody), 0))
 	live, t = w.runHook(p, Input, live, t)
 	if p.protocol == protocolTCP {
 		w.kernelDrops(live, "TCP takes no broadcast or multicast")

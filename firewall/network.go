@@ -9,6 +9,8 @@ type Network struct {
 	Addresses  []Address
 	Routes     []Route
 	Rules      []RoutingRule
+	// Groups are the multicast groups that the links have joined.
+	Groups []Group
 	// Settings are sysctls by their path below /proc/sys/net, for instance
 	// "ipv4/conf/eth0/rp_filter": "2". A missing one could not be read.
 	Settings map[string]string
@@ -47,6 +49,14 @@ type Address struct {
 	// Flags are IFA_F_*: 1 secondary, 0x40 tentative, 8 dadfailed.
 	Flags uint32
 	Scope uint8
+}
+
+// A Group is a multicast group that a link takes packets for. Every unconnected
+// UDP socket bound to all addresses gets them, whether it joined the group or not
+// (IP_MULTICAST_ALL, ip(7)).
+type Group struct {
+	Interface int // index
+	Address   netip.Addr
 }
 
 // RouteType is a route's kind, numbered like RTN_* (include/uapi/linux/rtnetlink.h).

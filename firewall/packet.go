@@ -140,10 +140,31 @@ func (w *walker) firstPacket(q Query, in *Interface) *packet {
 	if q.Port == 0 {
 		port = w.portBits(portLevel)
 	}
+	if kind := w.e.groupKind(q.Destination); kind != 0 {
+		// Usually a broadcast or multicast on the link too, but its sender may do otherwise.
+		p.pktType = w.choose(w.fact("link-layer broadcast or multicast", Sender), constantBits([]byte{kind}), p.pktType)
+	}
 	p.link = etherHeader(p.family, in)
 	p.network = ipHeader(p.family, p.protocol, source, addressBits(q.Destination))
 	p.transport = transportHeader(p.protocol, sourcePort, port, tcpSYN)
 	return p
+}
+
+// groupKind is PACKET_BROADCAST or PACKET_MULTICAST (include/uapi/linux/if_packet.h)
+// for a destination that isn't one host's; 0 for others.
+func (e *Evaluator) groupKind(destination netip.Addr) byte {
+	if destination.IsMulticast() {
+		return 2
+	}
+	if destination == allOnes {
+		return 1
+	}
+	for _, r := range e.tables[tableKey{familyOf(destination), tableLocal}] {
+		if r.Type == RouteBroadcast && r.Destination.Contains(destination) {
+			return 1
+		}
+	}
+	return 0
 }
 
 func (w *walker) noTracking() tracking {

@@ -55,6 +55,7 @@ func Read(source Source) (*firewall.Network, []gaps.Gap) {
 	network.Addresses = r.addresses()
 	network.Routes = r.routes()
 	network.Rules = r.rules()
+	network.Groups = r.groups()
 	r.settings(network.Settings, links)
 	return network, r.gaps
 }
