@@ -25,11 +25,18 @@ func (w writer) add(code, format string, arguments ...any) {
 func (w writer) port() string { return fmt.Sprintf("%d/%s", w.e.Port, w.e.Protocol) }
 
 func (w writer) exposed(undeclared, blocked []Reach) {
-	for _, r := range undeclared {
-		w.whyOpen(r)
+	over := ""
+	if families(w.e.Reach) == "" && families(undeclared) != "" {
+		over = " over " + families(undeclared)
 	}
-	if families(undeclared) == "IPv6" && families(w.e.Reach) == "" {
-		w.add("ipv6_open", "IPv6 is left open beside %s IPv4", beside(w.e.Reach, blocked))
+	for _, r := range undeclared {
+		w.whyOpen(r, over)
+	}
+	switch over {
+	case " over IPv4":
+		w.beside("ipv4_open", "IPv4", "IPv6", 6, blocked)
+	case " over IPv6":
+		w.beside("ipv6_open", "IPv6", "IPv4", 4, blocked)
 	}
 	if loopbackOnly(w.e.Addresses) {
 		w.add("loopback_reached", "though bound to loopback, packets from outside are led there")
@@ -38,24 +45,22 @@ func (w writer) exposed(undeclared, blocked []Reach) {
 	w.remedies(undeclared)
 }
 
-// beside says what IPv4 is where IPv6 is open.
-func beside(all, blocked []Reach) string {
-	count := func(rs []Reach) (n int) {
-		for _, r := range rs {
-			if r.Family == 4 {
-				n++
-			}
-		}
-		return n
+// beside says that one family is left open where rules keep sources of the other out.
+func (w writer) beside(code, open, other string, family int, blocked []Reach) {
+	byRules := slices.ContainsFunc(blocked, func(r Reach) bool { return r.Family == family && r.DecidedBy.Chain != nil })
+	if !byRules {
+		return
 	}
-	if count(all) == count(blocked) {
-		return "filtered"
+	how := "filtered"
+	if slices.ContainsFunc(w.e.Reach, func(r Reach) bool { return r.Family == family && reaches(r.Part) != never }) {
+		how = "restricted"
 	}
-	return "restricted"
+	w.add(code, "%s is left open beside %s %s", open, how, other)
 }
 
-// whyOpen says what let the packets in although nothing declares it.
-func (w writer) whyOpen(r Reach) {
+// whyOpen says what let the packets in although nothing declares it; over is the
+// only family that is meant, if the port serves both.
+func (w writer) whyOpen(r Reach, over string) {
 	d := r.By
 	switch {
 	case d.Rule == nil && d.Chain == nil:
@@ -63,7 +68,7 @@ func (w writer) whyOpen(r Reach) {
 		if text == "" {
 			text = "no rule filters it"
 		}
-		w.add("no_filter", "%s", text)
+		w.add("no_filter", "%s%s", text, over)
 	case d.Rule == nil:
 		w.add("policy_accept", "%s has policy accept and no rule for %s%s", chainName(d.Chain), w.port(), w.unmatched(d.Chain))
 	case r.IPv4Only != nil:
@@ -210,9 +215,7 @@ func (w writer) conditions(reach []Reach) {
 
 // about adds what a reader should know whatever the label.
 func (w writer) about() {
-	if w.e.Redirected {
-		w.destinations()
-	}
+	w.destinations()
 	if w.e.ProbableClient {
 		w.add("probable_client", "probably a client's socket: unconnected, on a port that the kernel chose")
 	}
@@ -221,17 +224,21 @@ func (w writer) about() {
 	}
 }
 
-// destinations says where rules lead the packets of a port without a socket.
+// destinations says where rules lead the packets, if not to the port's own sockets.
 func (w writer) destinations() {
+	instead := "past its own socket"
+	if w.e.Redirected {
+		instead = "no socket"
+	}
 	for _, r := range w.e.Reach {
 		d := r.DeliveredTo
 		if d == nil || reaches(r.Part) == never {
 			continue
 		}
 		if d.Interface != "" {
-			w.add("forwarded", "no socket: forwarded to %s via %s", netip.AddrPortFrom(d.Address, d.Port), d.Interface)
+			w.add("forwarded", "%s: forwarded to %s via %s", instead, netip.AddrPortFrom(d.Address, d.Port), d.Interface)
 		} else {
-			w.add("redirected", "no socket: led to %s", netip.AddrPortFrom(d.Address, d.Port))
+			w.add("redirected", "%s: led to %s", instead, netip.AddrPortFrom(d.Address, d.Port))
 		}
 	}
 }

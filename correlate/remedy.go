@@ -34,7 +34,8 @@ func (w writer) remedies(undeclared []Reach) {
 	for _, c := range commands {
 		w.remedy(c)
 	}
-	if len(w.e.Owners) > 0 && !w.e.Redirected && !loopbackOnly(w.e.Addresses) {
+	toSocket := slices.ContainsFunc(undeclared, func(r Reach) bool { return r.DeliveredTo == nil })
+	if len(w.e.Owners) > 0 && toSocket && !w.e.Redirected && !loopbackOnly(w.e.Addresses) {
 		w.remedy(fmt.Sprintf("or, if only this host needs it, bind %s to 127.0.0.1 and ::1", w.e.Owners[0].Name))
 	}
 	for _, c := range commands {

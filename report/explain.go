@@ -143,7 +143,9 @@ func heading(h Host, a Answer, s Style) string {
 	var b strings.Builder
 	q := a.Question
 	fmt.Fprintf(&b, "%d/%s to %s via %s from %s: %s", q.Port, q.Protocol, Clean(q.To), Clean(q.Via), fromText(h, a), s.paint(cell{a.Fate.String(), fateColors[a.Fate]}))
-	if d := decision(a.DecidedBy); d != nil {
+	if d := decision(a.DecidedBy); d != nil && d.Chain == "" {
+		b.WriteString(": " + d.Text)
+	} else if d != nil {
 		b.WriteString(", decided by " + decisionText(d))
 	}
 	if d := a.DeliveredTo; d != nil {

@@ -148,7 +148,10 @@ func summary(h Host, ports []correlate.Exposure, s Style) string {
 			words = append(words, s.paint(cell{fmt.Sprintf("%d %s", count[l], l), labelColors[l]}))
 		}
 	}
-	text := "No port is open."
+	text := "Nothing listens here."
+	if len(h.Gaps) > 0 {
+		text = "No listening socket was seen."
+	}
 	if len(words) > 0 {
 		text = strings.Join(words, ", ") + "."
 	}

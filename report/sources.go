@@ -86,10 +86,11 @@ func join(to *firewall.Sources, s firewall.Sources) {
 	}
 }
 
-// odd are the blocks that are never a source on a wire (RFC 6890).
+// odd are the blocks that are never a source on a wire (RFC 6890), and link-local
+// addresses: the kernel answers those of fe80::/64 alone.
 var odd = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("224.0.0.0/3"),
-	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("::ffff:0:0/96"),
+	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("::ffff:0:0/96"), netip.MustParsePrefix("fe80::/10"),
 }
 
 // ordinary says that packets with such a source exist: what the kernel drops of
