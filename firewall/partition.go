@@ -124,6 +124,9 @@ func (w *walker) part(c cell, outcomes []outcome) Part {
 	}
 	if len(fates) > 1 {
 		p.Fate, p.Outcomes = Conditional, slices.Sorted(maps.Keys(fates))
+		if len(p.Acceptances) > 0 {
+			p.DecidedBy = p.Acceptances[0] // what may let them in says more than what else keeps them out
+		}
 	}
 	if len(fates) > 1 || len(deliveries) > 1 {
 		p.Conditions = w.conditions(append(slices.Collect(maps.Values(fates)), slices.Collect(maps.Values(deliveries))...))
