@@ -31,13 +31,14 @@ var allowed = map[string][]string{
 	"firewall/nft":               {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/rtnetlink":         {"firewall", "gaps", "internal/netlink"},
 	"firewall/iptables":          {"firewall", "firewall/xt", "gaps"},
+	"firewall/ipset":             {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/pf":                {"firewall", "gaps"},
 	"scan":                       {"gaps"},
 	"scan/twin":                  {"scan", "firewall", "gaps"},
 	"correlate":                  {"listeners", "firewall", "scan", "gaps"},
 	"report":                     {"correlate", "listeners", "firewall", "scan", "gaps"},
 	"cmd/netglance": {"report", "correlate", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink",
-		"firewall/iptables", "firewall/pf", "firewall/xt", "scan", "scan/twin", "platform", "gaps"},
+		"firewall/iptables", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/twin", "platform", "gaps"},
 }
 
 // systemOnly are the standard library's packages that touch the host, which only platform does.
@@ -50,6 +51,7 @@ var mayTouchTheHost = map[string]string{
 	"internal/kerneltest/nftgen": "it asks nft",
 	"firewall/nft":               "syscall's error numbers",
 	"firewall/iptables":          "syscall's error numbers",
+	"firewall/ipset":             "syscall's error numbers",
 	"report":                     "net.JoinHostPort",
 }
 

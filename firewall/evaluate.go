@@ -78,6 +78,7 @@ func (e *Evaluator) indexTable(t *Table) {
 	for _, c := range t.Chains {
 		e.guards[c] = guardRules(c)
 		for _, r := range c.Rules {
+			e.indexSets(r.Steps)
 			for _, family := range trackedFamilies(r) {
 				e.tracks[family] = true
 			}
@@ -96,6 +97,24 @@ func (e *Evaluator) indexTable(t *Table) {
 	}
 	for _, s := range t.Sets {
 		e.groups[s] = groupElements(s)
+	}
+}
+
+// indexSets prepares the sets that steps name and no table lists: ipsets.
+func (e *Evaluator) indexSets(steps []Step) {
+	for _, step := range steps {
+		switch s := step.(type) {
+		case InSet:
+			if s.Set != nil && s.Set.Table == nil && e.groups[s.Set] == nil {
+				e.groups[s.Set] = groupElements(s.Set)
+			}
+		case Not:
+			e.indexSets(s.Steps)
+		case AnyOf:
+			for _, alternative := range s.Alternatives {
+				e.indexSets(alternative)
+			}
+		}
 	}
 }
 

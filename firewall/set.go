@@ -4,6 +4,7 @@ import "time"
 
 // A Set is a set, map, verdict map or object map of a table.
 type Set struct {
+	// Table is nil for an ipset, which belongs to none.
 	Table  *Table
 	Name   string
 	Handle uint64

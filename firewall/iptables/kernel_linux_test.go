@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/ipset"
 	"github.com/netglance/netglance/firewall/iptables"
 	"github.com/netglance/netglance/firewall/rtnetlink"
 	"github.com/netglance/netglance/internal/kerneltest"
@@ -112,6 +113,13 @@ func TestRandomLegacyRulesDoWhatTheKernelDoes(t *testing.T) {
 func compareRandom(t *testing.T, v6 bool) {
 	ns := kerneltest.New(t, layout)
 	host := platform.LiveIn(ns.Path())
+	sets := filepath.Join(t.TempDir(), "sets")
+	if err := os.WriteFile(sets, []byte(randomSets), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ns.Run("ipset", "restore", "-file", sets); err != nil {
+		t.Fatal(err)
+	}
 	tool := map[bool]string{false: "iptables-legacy-restore", true: "ip6tables-legacy-restore"}[v6]
 	file := filepath.Join(t.TempDir(), "rules")
 	total, wrong, conditional, refused := 0, 0, 0, 0
@@ -136,7 +144,7 @@ func compareRandom(t *testing.T, v6 bool) {
 			t.Errorf("seed %d: %v\n%s", seed, err, rules)
 			continue
 		}
-		tables, found := iptables.Read(host, nil)
+		tables, found := iptables.Read(host, ipset.New(host))
 		network, more := rtnetlink.Read(host)
 		for _, gap := range append(found, more...) {
 			t.Errorf("gap: %s: %v", gap.Reason, gap.Err)

@@ -116,6 +116,7 @@ func (g *generator) match(chain string) string {
 		"-m devgroup " + g.not() + "--src-group 0",
 		"-m physdev " + g.not() + "--physdev-is-in",
 	}
+	choices = append(choices, g.set(chain), g.set(chain))
 	if !g.v6 {
 		choices = append(choices, "-m u32 --u32 \"0x0>>0x16&0x3c@0x0&0xffff="+g.one("0x16", "0x50", "0x0:0x3ff", "0x1000:0xffff")+"\"")
 	} else {
@@ -128,6 +129,62 @@ func (g *generator) match(chain string) string {
 		choices = slices.DeleteFunc(choices, func(s string) bool { return strings.Contains(s, "devgroup") })
 	}
 	return g.one(choices...)
+}
+
+// randomSets are the ipsets that rules name.
+const randomSets = `create nets hash:net
+add nets 198.51.100.0/24
+add nets 198.51.100.128/25 nomatch
+add nets 10.0.0.0/8
+add nets 203.0.113.0/28
+create hosts hash:ip
+add hosts 203.0.113.7
+add hosts 198.51.100.9
+add hosts 192.168.7.77
+create pairs hash:ip,port
+add pairs 198.51.100.9,tcp:22
+add pairs 203.0.113.7,tcp:80
+add pairs 203.0.113.7,udp:53
+create netports hash:net,port
+add netports 198.51.0.0/16,tcp:443
+add netports 203.0.113.0/24,tcp:1000-1024
+create triples hash:ip,port,net
+add triples 198.51.100.9,tcp:80,203.0.113.0/24
+add triples 198.51.100.9,tcp:80,203.0.113.8/32 nomatch
+create links hash:net,iface
+add links 198.51.100.0/24,eth0
+add links 10.0.0.0/8,eth1
+create range bitmap:ip range 203.0.113.0/24
+add range 203.0.113.7-203.0.113.9
+create ports bitmap:port range 0-65535
+add ports 22
+add ports 8080-9090
+create nets6 hash:net family inet6
+add nets6 2001:db8::/32
+add nets6 2001:db8:51::/48 nomatch
+add nets6 fd00:7::/64
+create pairs6 hash:ip,port family inet6
+add pairs6 2001:db8::7,tcp:22
+add pairs6 2001:db8:51::9,udp:53
+create empty hash:net
+create all list:set
+add all hosts
+add all nets
+add all nets6
+`
+
+// set asks for one of randomSets.
+func (g *generator) set(chain string) string {
+	one := g.one("src", "dst")
+	two := g.one("src,src", "src,dst", "dst,dst", "dst,src")
+	choices := []string{"nets " + one, "hosts " + one, "pairs " + two, "pairs " + one, "netports " + two, "triples " + two + "," + one,
+		"range " + one, "ports " + one, "empty " + one, "all " + one, "all " + two}
+	if g.v6 {
+		choices = []string{"ports " + one, "nets6 " + one, "pairs6 " + two, "all " + one}
+	} else if chain == "INPUT" || chain == "PREROUTING" {
+		choices = append(choices, "links "+g.one("src,src", "dst,src"))
+	}
+	return "-m set " + g.not() + "--match-set " + g.one(choices...)
 }
 
 func (g *generator) multiport() string {

@@ -18,6 +18,8 @@ type IPSet struct {
 	// then port; bitmap:port has the port alone), a MAC address, a mark in host
 	// order, an interface name (16 bytes).
 	Members *firewall.Set
+	// MarkMask are the bits of a mark that hash:ip,mark looks at.
+	MarkMask uint32
 	// Lists are the sets that a list:set holds.
 	Lists []IPSet
 }
@@ -108,7 +110,7 @@ func (m setMatch) steps(d Decoder) []firewall.Step {
 	if !ok {
 		return chance(firewall.Unread, "set", m.text(d))
 	}
-	s := d.inIPSet(set, m.flags>>1)
+	s := d.inIPSet(set, m.dim, m.flags>>1)
 	if m.packets.op != 0 || m.bytes.op != 0 {
 		s = append(s, chance(firewall.History, "set", m.text(d))...)
 	}
@@ -131,20 +133,24 @@ func single(s []firewall.Step) firewall.Step {
 	return s[0]
 }
 
-// inIPSet matches a packet that is in the set; sources has a bit for each part
-// that is the packet's source.
-func (d Decoder) inIPSet(set IPSet, sources uint8) []firewall.Step {
+// inIPSet matches a packet that is in the set; dim says how many parts the rule
+// names, sources has a bit for each that is the packet's source. A set with more
+// parts, or of another family, has no packet (ip_set_test).
+func (d Decoder) inIPSet(set IPSet, dim, sources uint8) []firewall.Step {
+	if int(dim) < 1+strings.Count(set.Type, ",") {
+		return one(never())
+	}
 	if set.Family != firewall.FamilyUnspecified && set.Family != d.Family {
 		return one(never())
 	}
 	if set.Type == "list:set" {
 		var a firewall.AnyOf
 		for _, member := range set.Lists {
-			a.Alternatives = append(a.Alternatives, d.inIPSet(member, sources))
+			a.Alternatives = append(a.Alternatives, d.inIPSet(member, dim, sources))
 		}
 		return one(a)
 	}
-	value, ok := d.setKey(set.Type, sources)
+	value, ok := d.setKey(set, sources)
 	if !ok || set.Members == nil {
 		return chance(firewall.Unmodelled, "set", "--match-set "+set.Name+" ("+set.Type+")")
 	}
@@ -152,12 +158,12 @@ func (d Decoder) inIPSet(set IPSet, sources uint8) []firewall.Step {
 }
 
 // setKey is what a set of this type looks up.
-func (d Decoder) setKey(setType string, sources uint8) (firewall.Value, bool) {
-	_, parts, _ := strings.Cut(setType, ":")
+func (d Decoder) setKey(set IPSet, sources uint8) (firewall.Value, bool) {
+	_, parts, _ := strings.Cut(set.Type, ":")
 	var key []firewall.Value
 	for i, part := range strings.Split(parts, ",") {
 		source := sources>>i&1 != 0
-		v, ok := d.setPart(setType, part, source)
+		v, ok := d.setPart(set, part, source)
 		if !ok {
 			return nil, false
 		}
@@ -169,7 +175,7 @@ func (d Decoder) setKey(setType string, sources uint8) (firewall.Value, bool) {
 	return firewall.Concat{Parts: key}, len(key) > 0
 }
 
-func (d Decoder) setPart(setType, part string, source bool) ([]firewall.Value, bool) {
+func (d Decoder) setPart(set IPSet, part string, source bool) ([]firewall.Value, bool) {
 	switch part {
 	case "ip", "net":
 		if source {
@@ -181,7 +187,7 @@ func (d Decoder) setPart(setType, part string, source bool) ([]firewall.Value, b
 		if source {
 			port = transport(0, 2)
 		}
-		if setType == "bitmap:port" {
+		if set.Type == "bitmap:port" {
 			return []firewall.Value{port}, true
 		}
 		return []firewall.Value{meta(firewall.MetaL4Proto), port}, true
@@ -191,7 +197,7 @@ func (d Decoder) setPart(setType, part string, source bool) ([]firewall.Value, b
 		}
 		return []firewall.Value{linkLayer(0, 6)}, true
 	case "mark":
-		return []firewall.Value{meta(firewall.MetaMark)}, true
+		return []firewall.Value{masked(meta(firewall.MetaMark), d.word32(set.MarkMask))}, true
 	case "iface":
 		if source {
 			return []firewall.Value{meta(firewall.MetaIifName)}, true
