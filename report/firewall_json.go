@@ -77,6 +77,12 @@ func FirewallJSON(w io.Writer, h Host, ports []correlate.Exposure) error {
 		}
 		b.WriteString("\n    ")
 		b.Write(text)
+		if b.Len() < chunkBytes {
+			continue
+		}
+		if _, err := b.WriteTo(w); err != nil {
+			return err
+		}
 	}
 	if len(ports) > 0 {
 		b.WriteString("\n  ")
