@@ -310,3 +310,29 @@ func BenchmarkReachOf100000Sources(b *testing.B) {
 		e.Reach(ask(53))
 	}
 }
+
+// A VLAN's frames meet the ingress chains of the link below first, with headers
+// that are not an IP packet's.
+func TestChainsOfTheLinkBelowLeaveTheAnswerOpen(t *testing.T) {
+	rules, network := host(firewall.Accept)
+	network.Interfaces = append(network.Interfaces, firewall.Interface{Index: 3, Name: "eth0.10", Kind: "vlan", Parent: 2, Flags: 1, Type: 1})
+	netdev := &firewall.Table{Backend: firewall.NFTables, Family: firewall.FamilyNetdev, Name: "early", Handle: 2}
+	chain := &firewall.Chain{Table: netdev, Name: "in", Base: &firewall.Base{Hook: firewall.Ingress, Policy: firewall.Accept, Devices: []string{"eth0"}}}
+	netdev.Chains = []*firewall.Chain{chain}
+	rules.Tables = append(rules.Tables, netdev)
+	q := ask(53)
+	q.Interface, q.Source = "eth0.10", netip.MustParseAddr("10.0.0.1")
+	got := firewall.NewEvaluator(rules, network).Explain(q)
+	if got.Fate != firewall.Conditional || got.Conditions[0].Kind != firewall.Unmodelled {
+		t.Errorf("%v, %v", got.Fate, got.Conditions)
+	}
+}
+
+func TestVRFIsNotGuessedAt(t *testing.T) {
+	rules, network := host(firewall.Drop)
+	network.Interfaces = append(network.Interfaces, firewall.Interface{Index: 3, Name: "red", Kind: "vrf", Flags: 1})
+	network.Interfaces[1].Master = 3
+	if got := firewall.NewEvaluator(rules, network).Reach(ask(53)); len(got) != 1 || got[0].Fate != firewall.Undecided {
+		t.Errorf("%v, want undecided for all", got)
+	}
+}

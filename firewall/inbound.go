@@ -30,12 +30,34 @@ func (w *walker) inbound(q Query) {
 		w.kernelDrops(live, "interface "+in.Name+" is down")
 		return
 	}
+	if vrf := w.e.byIndex[in.Master]; in.Master != 0 && vrf != nil && vrf.Kind == "vrf" {
+		w.decide(live, Undecided, Decision{Text: in.Name + " belongs to VRF " + vrf.Name + ", which netglance doesn't model"}, nil)
+		return
+	}
+	live = w.throughParent(p, live)
 	var t trail
 	live, t = w.ingress(p, live, t)
 	live = w.enterMaster(p, live)
 	live = w.validate(p, live)
 	live, t = w.runHook(p, Prerouting, live, t)
 	w.route(p, live, t)
+}
+
+// throughParent allows for the ingress chains of the link that a VLAN or macvlan
+// stands on: they see its frames first, with headers that netglance doesn't model.
+func (w *walker) throughParent(p *packet, live bdd.Node) bdd.Node {
+	parent := w.e.byIndex[p.in.Parent]
+	if p.in.Parent == 0 || parent == nil {
+		return live
+	}
+	for _, c := range w.e.chains[hookKey{FamilyNetdev, Ingress, false}] {
+		if hooksInto(c, parent.Name) {
+			drops := w.fact("what the ingress chains of "+parent.Name+" do to frames for "+p.in.Name, Unmodelled)
+			w.decide(w.m.And(live, drops), Dropped, Decision{Chain: c, Text: "an ingress chain of " + parent.Name}, nil)
+			return w.m.Diff(live, drops)
+		}
+	}
+	return live
 }
 
 // enterMaster goes on at the bridge, bond or team that the link is part of. A

@@ -14,11 +14,13 @@ const (
 	linkAddress = 1
 	linkName    = 3
 	linkMTU     = 4
+	linkLink    = 5
 	linkMaster  = 10
 	linkInfo    = 18
 	linkAFSpec  = 26
 	linkGroup   = 27
 	linkExtMask = 29
+	linkNetnsID = 37
 
 	linkInfoKind = 1
 
@@ -59,6 +61,10 @@ func (r *reader) links() []link {
 	return links
 }
 
+// stacked are the kinds of link whose packets come in by the link that IFLA_LINK
+// names; for others, such as veth, it names something else.
+var stacked = []string{"ipvlan", "ipvtap", "macsec", "macvlan", "macvtap", "vlan"}
+
 // decodeLink decodes struct ifinfomsg: family 1, pad 1, type 2, index 4, flags 4, change mask 4.
 func decodeLink(data []byte) (link, error) {
 	var l link
@@ -68,6 +74,7 @@ func decodeLink(data []byte) (link, error) {
 	l.Type = binary.NativeEndian.Uint16(data[2:])
 	l.Index = int(int32(binary.NativeEndian.Uint32(data[4:])))
 	l.Flags = binary.NativeEndian.Uint32(data[8:])
+	parent, elsewhere := 0, false
 	a := netlink.NewAttributes(data[ifinfomsgLength:])
 	for a.Next() {
 		switch a.Type() {
@@ -77,6 +84,10 @@ func decodeLink(data []byte) (link, error) {
 			l.HardwareAddr = slices.Clone(a.Data())
 		case linkMTU:
 			l.MTU = a.Uint32()
+		case linkLink:
+			parent = int(int32(a.Uint32()))
+		case linkNetnsID:
+			elsewhere = true
 		case linkMaster:
 			l.Master = int(int32(a.Uint32()))
 		case linkGroup:
@@ -92,6 +103,9 @@ func decodeLink(data []byte) (link, error) {
 	}
 	if err := a.Err(); err != nil {
 		return l, fmt.Errorf("link %d %q: %w", l.Index, l.Name, err)
+	}
+	if !elsewhere && slices.Contains(stacked, l.Kind) {
+		l.Parent = parent
 	}
 	return l, nil
 }
