@@ -22,7 +22,7 @@ func FirewallText(w io.Writer, h Host, ports []correlate.Exposure, s Style) erro
 	}
 	ports = worstFirst(ports)
 	if !s.Quiet {
-		if _, err := fmt.Fprintf(w, "%s\n\n", h.header()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n\n", strings.Join(wrap(h.header(), s.Width), "\n")); err != nil {
 			return err
 		}
 	}

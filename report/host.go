@@ -56,20 +56,30 @@ func (h Host) header() string {
 	if len(h.Managers) > 0 {
 		parts = append(parts, strings.Join(h.Managers, ", "))
 	}
-	shown := 0
-	for _, i := range h.Interfaces {
-		if len(i.Addresses) == 0 {
-			continue
-		}
-		if shown++; shown > shownInterfaces {
-			continue
-		}
+	addressed := h.addressed()
+	for _, i := range addressed[:min(len(addressed), shownInterfaces)] {
 		parts = append(parts, Clean(i.Name)+" "+joinAddresses(i.Addresses))
 	}
-	if more := shown - shownInterfaces; more > 0 {
+	if more := len(addressed) - shownInterfaces; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more interfaces", more))
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " · ")
+}
+
+// addressed are the interfaces with addresses, those with more than a link-local
+// one first: of the ends of containers' links there may be hundreds.
+func (h Host) addressed() []Interface {
+	out := slices.DeleteFunc(slices.Clone(h.Interfaces), func(i Interface) bool { return len(i.Addresses) == 0 })
+	slices.SortStableFunc(out, func(a, b Interface) int { return cmp.Compare(a.linkLocal(), b.linkLocal()) })
+	return out
+}
+
+// linkLocal is 1 if all addresses are link-local, else 0.
+func (i Interface) linkLocal() int {
+	if slices.ContainsFunc(i.Addresses, func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() }) {
+		return 0
+	}
+	return 1
 }
 
 // system is the system's name with the first two numbers of its release.

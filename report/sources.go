@@ -37,7 +37,9 @@ func reachableFrom(e correlate.Exposure) string {
 	var words []string
 	for _, text := range order {
 		suffix := by(text, from[text], all)
-		if e.Redirected && suffix == "" { // ways without a redirection are not among its reach
+		// Where rules lead to no socket, or the socket is bound to a device, there are other
+		// ways to the host that are not among the reach.
+		if (e.Redirected || len(e.Devices) > 0) && suffix == "" {
 			suffix = " via " + names(interfacesOf(from[text]))
 		}
 		words = append(words, text+suffix)
