@@ -36,7 +36,6 @@ func (f *fields) u16() uint16       { return f.order.Uint16(f.take(2)) }
 func (f *fields) u32() uint32       { return f.order.Uint32(f.take(4)) }
 func (f *fields) u64() uint64       { return f.order.Uint64(f.take(8)) }
 func (f *fields) be16() uint16      { return binary.BigEndian.Uint16(f.take(2)) }
-func (f *fields) be32() uint32      { return binary.BigEndian.Uint32(f.take(4)) }
 func (f *fields) name(n int) string { return cString(f.take(n)) }
 
 // align skips to the next multiple of n from the blob's start.

@@ -82,6 +82,14 @@ func (g *given) valueMask(o Option, s string) (value, mask uint32) {
 	return value, mask
 }
 
+// namedMask is valueMask for numbers of which 0 has a name in iproute2's files.
+func (g *given) namedMask(o Option, zero string) (value, mask uint32) {
+	if o.first() == zero {
+		return 0, 0xffffffff
+	}
+	return g.valueMask(o, o.first())
+}
+
 // port reads a number or a service's name.
 func (g *given) port(o Option, s string) uint16 {
 	if p, ok := servicePorts[s]; ok {

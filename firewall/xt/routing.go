@@ -84,7 +84,7 @@ func parseRealm(g *given) extension {
 	var r realm
 	for _, o := range g.list {
 		r.invert = o.Invert
-		r.id, r.mask = g.valueMask(o, o.first())
+		r.id, r.mask = g.namedMask(o, "cosmos")
 	}
 	return r
 }
@@ -158,10 +158,10 @@ func parseDevgroup(g *given) extension {
 	var m devgroup
 	for _, o := range g.list {
 		if o.Name == "src-group" {
-			m.in, m.inMask = g.valueMask(o, o.first())
+			m.in, m.inMask = g.namedMask(o, "default")
 			m.flags |= devgroupIn | devgroupInInverted*uint32(boolIndex(o.Invert))
 		} else {
-			m.out, m.outMask = g.valueMask(o, o.first())
+			m.out, m.outMask = g.namedMask(o, "default")
 			m.flags |= devgroupOut | devgroupOutInverted*uint32(boolIndex(o.Invert))
 		}
 	}
