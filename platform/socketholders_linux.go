@@ -20,7 +20,7 @@ const maxWalkers = 4
 
 // manyProcesses is from where asking the kernel's iterator, which takes some
 // milliseconds to set up, is faster than the walk.
-const manyProcesses = 300
+const manyProcesses = 150
 
 // socketHolders gives the lines of Host.SocketHolders: from the kernel's iterator
 // where that pays and is to be had, else from a walk over proc/PID/fd.
