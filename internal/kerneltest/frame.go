@@ -2,6 +2,7 @@ package kerneltest
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 )
 
@@ -40,6 +41,8 @@ const (
 const payloadMagic = 0x6e676c61
 
 type macAddress [6]byte
+
+func (m macAddress) String() string { return net.HardwareAddr(m[:]).String() }
 
 // A segment is a TCP segment without data, or a datagram that carries Seq.
 type segment struct {

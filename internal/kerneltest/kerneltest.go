@@ -14,8 +14,10 @@ import (
 // A Layout is the network of a Namespace.
 type Layout struct {
 	Interfaces []Interface
+	// Bridges are the links that Interfaces with a Bridge are ports of.
+	Bridges []Interface
 	// Setup are lines for "ip -batch" that run once the interfaces are up:
-	// "link add br0 type bridge", "rule add fwmark 1 lookup 7".
+	// "rule add fwmark 1 lookup 7".
 	Setup []string
 	// Routes are the arguments of "ip route add". A line with an IPv6 address in it
 	// goes to the IPv6 table.
@@ -33,6 +35,12 @@ type Interface struct {
 	// Addresses are own addresses with the length of their network. The link-local
 	// one, fe80::ff:fe00:N for the Nth interface of the layout, is there anyway.
 	Addresses []string
+	// Bridge is the one of the layout's bridges that the interface is a port of. A
+	// port has no address at all.
+	Bridge string
+	// Gateways are addresses behind a bridge whose link address the kernel shall
+	// know: a bridge, unlike a TAP, sends nothing to a neighbour that it doesn't.
+	Gateways []string
 }
 
 // A Probe is the first packet of a new flow.

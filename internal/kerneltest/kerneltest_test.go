@@ -145,3 +145,45 @@ func BenchmarkProbe(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*len(probes))/b.Elapsed().Seconds(), "probes/s")
 }
+
+func TestABridgesHostIsReachedByItsPorts(t *testing.T) {
+	ns := New(t, Layout{
+		Bridges: []Interface{{Name: "br0", Index: 9, Addresses: []string{"203.0.113.7/32", "2001:db8::7/128"}, Gateways: []string{"203.0.113.1", "2001:db8::1"}}},
+		Interfaces: []Interface{
+			{Name: "port0", Index: 2, Bridge: "br0"}, {Name: "port1", Index: 3, Bridge: "br0"},
+			{Name: "eth1", Index: 4, Addresses: []string{"192.168.7.1/24", "fd00:7::1/64"}},
+		},
+		Routes: []string{
+			"203.0.113.1 dev br0", "default via 203.0.113.1 dev br0", "2001:db8::1 dev br0", "default via 2001:db8::1 dev br0",
+		},
+		Sysctls: map[string]string{"ipv4/ip_forward": "1"},
+	})
+	if err := ns.ListenEverywhere(22, 53); err != nil {
+		t.Fatal(err)
+	}
+	by := func(port, to string) Probe {
+		p := from198(6, to, 22)
+		p.Via = port
+		return p
+	}
+	for _, test := range []struct {
+		rules string
+		probe Probe
+		want  string
+	}{
+		{"", by("port0", "203.0.113.7"), "accepted, answered via port0"},
+		{"", by("port1", "203.0.113.7"), "accepted, answered via port1"},
+		{"", by("port1", "2001:db8::7"), "accepted, answered via port1"},
+		{"", by("port0", "192.168.7.9"), "forwarded via eth1 from 198.51.100.9:40000 to 192.168.7.9:22"},
+		{"table bridge t { chain c { type filter hook input priority 0; iifname port0 drop; }; }", by("port0", "203.0.113.7"), "dropped"},
+		{"table bridge t { chain c { type filter hook input priority 0; iifname port0 drop; }; }", by("port1", "203.0.113.7"), "accepted, answered via port1"},
+	} {
+		if err := ns.NFT("flush ruleset\n" + test.rules); err != nil {
+			t.Fatal(err)
+		}
+		ns.Forget()
+		if got := ns.Probe([]Probe{test.probe})[0].String(); got != test.want {
+			t.Errorf("%s: %s: got %s, want %s", test.rules, test.probe, got, test.want)
+		}
+	}
+}

@@ -135,15 +135,25 @@ func (ns *Namespace) setUp(layout Layout) error {
 		return err
 	}
 	links := []string{"link set lo up"}
+	bridges := map[string]macAddress{}
+	for i, bridge := range layout.Bridges {
+		mac := macAddress{2, 0, 0, 0, 1, byte(i + 1)}
+		bridges[bridge.Name] = mac
+		links = append(links, bridgeLines(bridge, mac)...)
+	}
 	var queues []string
 	for i, iface := range layout.Interfaces {
 		tap, err := openTAP(iface.Name, iface.Index)
 		if err != nil {
 			return err
 		}
-		tap.mac = macAddress{2, 0, 0, 0, 0, byte(i + 1)}
+		mac := macAddress{2, 0, 0, 0, 0, byte(i + 1)}
+		tap.mac = mac
+		if iface.Bridge != "" {
+			tap.mac = bridges[iface.Bridge] // for the host itself, not for a port of it
+		}
 		ns.taps = append(ns.taps, tap)
-		links = append(links, linkLines(iface, tap.mac)...)
+		links = append(links, linkLines(iface, mac)...)
 		queues = append(queues, "qdisc replace dev "+iface.Name+" root noqueue")
 	}
 	links = append(links, layout.Setup...)
@@ -173,11 +183,37 @@ func linkLines(iface Interface, mac macAddress) []string {
 	// ring of a TAP is as long as its queue. The kernel makes a link-local address
 	// when it comes to it; ours is the same one, there from the start.
 	lines := []string{
-		fmt.Sprintf("link set %s address %x:%x:%x:%x:%x:%x txqueuelen %d arp off addrgenmode none",
-			iface.Name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], ringLength),
+		fmt.Sprintf("link set %s address %s txqueuelen %d arp off addrgenmode none", iface.Name, mac, ringLength),
 		fmt.Sprintf("link set %s up", iface.Name),
-		fmt.Sprintf("addr add fe80::ff:fe00:%x/64 dev %s scope link nodad", mac[5], iface.Name),
 	}
+	if iface.Bridge != "" {
+		return append(lines, fmt.Sprintf("link set %s master %s", iface.Name, iface.Bridge))
+	}
+	lines = append(lines, fmt.Sprintf("addr add fe80::ff:fe00:%x/64 dev %s scope link nodad", mac[5], iface.Name))
+	return append(lines, addressLines(iface)...)
+}
+
+// bridgeLines make a bridge. It has no link-local address: what it would send to
+// one waits for an answer to a neighbour solicitation.
+func bridgeLines(bridge Interface, mac macAddress) []string {
+	add := "link add name " + bridge.Name
+	if bridge.Index != 0 {
+		add += fmt.Sprintf(" index %d", bridge.Index)
+	}
+	lines := []string{
+		fmt.Sprintf("%s address %s type bridge mcast_snooping 0", add, mac),
+		fmt.Sprintf("link set %s addrgenmode none", bridge.Name),
+		fmt.Sprintf("link set %s up", bridge.Name),
+	}
+	lines = append(lines, addressLines(bridge)...)
+	for _, gateway := range bridge.Gateways {
+		lines = append(lines, fmt.Sprintf("neigh add %s lladdr %s dev %s nud permanent", gateway, farEnd, bridge.Name))
+	}
+	return lines
+}
+
+func addressLines(iface Interface) []string {
+	var lines []string
 	for _, address := range iface.Addresses {
 		line := fmt.Sprintf("addr add %s dev %s", address, iface.Name)
 		if strings.Contains(address, ":") {
