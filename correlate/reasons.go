@@ -217,11 +217,23 @@ func (w writer) conditions(reach []Reach) {
 func (w writer) about() {
 	w.destinations()
 	if w.e.ProbableClient {
-		w.add("probable_client", "probably a client's socket: unconnected, on a port that the kernel chose")
+		w.add("probable_client", "probably a client's socket: %s", w.clientSign())
 	}
 	if w.e.OwnerGap != "" {
 		w.add("owner_unknown", "%s", w.e.OwnerGap)
 	}
+}
+
+// clientSign is by what a socket is taken for a client's: its port is the one that
+// DHCP's clients have (RFC 2131, RFC 8415), or nobody asked for it.
+func (w writer) clientSign() string {
+	switch w.e.Port {
+	case 68:
+		return "DHCP's"
+	case 546:
+		return "DHCPv6's"
+	}
+	return "unconnected, on a port that the kernel chose"
 }
 
 // destinations says where rules lead the packets, if not to the port's own sockets.

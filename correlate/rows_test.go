@@ -45,6 +45,11 @@ func TestProbableClientIsSaidToBeOne(t *testing.T) {
 	if len(rows) != 1 || rows[0].Reasons[len(rows[0].Reasons)-1].Code != "probable_client" {
 		t.Fatalf("%+v", rows)
 	}
+	dhcp := client
+	dhcp.Port = 68
+	if row := analyze(dhcp)[0]; row.Reasons[len(row.Reasons)-1].Text != "probably a client's socket: DHCP's" {
+		t.Errorf("nobody chose the port of a DHCP client: %+v", row.Reasons)
+	}
 	if rows := analyze(client, listener("0.0.0.0", 4)); rows[0].ProbableClient || !rows[1].ProbableClient {
 		t.Errorf("tcp, then udp: %+v", rows)
 	}

@@ -52,3 +52,22 @@ func TestLinkLocalSourcesThatNobodyHasAreNoHoles(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestOneSourceThatARuleKeepsOutIsNotAnywhere(t *testing.T) {
+	all := complement(prefixes("192.0.2.66/32", "203.0.113.7/32"))
+	e := correlate.Exposure{Label: correlate.Intentional, Reach: []correlate.Reach{
+		{Interface: "eth0", Family: 4, Part: firewall.Part{Fate: firewall.Accepted, Sources: firewall.Sources{Prefixes: all}}},
+		{Interface: "eth0", Family: 4, Part: part(firewall.Dropped, firewall.Decision{Chain: &firewall.Chain{}}, "192.0.2.66/32")},
+		{Interface: "eth0", Family: 4, Part: part(firewall.Dropped, firewall.Decision{Text: "the source is this host's own address"}, "203.0.113.7/32")},
+	}}
+	if got := reachableFrom(e); got != "anywhere but 192.0.2.66" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestALinkLocalSourceIsNotAllOfThem(t *testing.T) {
+	h := Host{Interfaces: []Interface{{"eth0", []netip.Addr{netip.MustParseAddr("fe80::7")}}}}
+	if got := describe(firewall.Sources{Prefixes: prefixes("fe80::7/128")}, h.odd(), 3); got != "fe80::7" {
+		t.Errorf("%q", got)
+	}
+}

@@ -88,17 +88,23 @@ func join(to *firewall.Sources, s firewall.Sources) {
 	}
 }
 
-// odd are the blocks that are never a source on a wire (RFC 6890), and link-local
-// addresses: the kernel answers those of fe80::/64 alone.
+// odd are the blocks that are never a source on a wire (RFC 6890).
 var odd = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("224.0.0.0/3"),
-	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("::ffff:0:0/96"), netip.MustParsePrefix("fe80::/10"),
+	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("::ffff:0:0/96"),
 }
 
-// ordinary says that packets with such a source exist: what the kernel drops of
-// them is worth a word.
-func ordinary(p netip.Prefix) bool {
-	return !p.IsSingleIP() && !slices.ContainsFunc(odd, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) })
+// linkLocal are addresses of which only fe80::/64 is in use (RFC 4291, 2.5.6) and has a route.
+var linkLocal = netip.MustParsePrefix("fe80::/10")
+
+// ordinary says that packets with such a source exist, and not from one address
+// alone (the host's own, a broadcast address): what the kernel drops of them is
+// worth a word.
+func ordinary(p netip.Prefix) bool { return !p.IsSingleIP() && onWire(p) }
+
+func onWire(p netip.Prefix) bool {
+	within := func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }
+	return !within(linkLocal) && !slices.ContainsFunc(odd, within)
 }
 
 // from is empty where nothing gets through.
@@ -106,7 +112,7 @@ func (w *way) from() string {
 	if len(w.open.Prefixes)+len(w.open.Masked)+len(w.open.Sets) == 0 {
 		return ""
 	}
-	return describe(w.open, w.odd, 2)
+	return describe(w.open, w.odd, 3)
 }
 
 // describe says who the sources are in at most limit prefixes. Odd sources count
@@ -117,7 +123,7 @@ func describe(s firewall.Sources, odd []netip.Prefix, limit int) string {
 	if !nearlyAll(s) {
 		return sourceText(s, limit)
 	}
-	holes := slices.DeleteFunc(complement(s.Prefixes), func(p netip.Prefix) bool { return !ordinary(p) })
+	holes := slices.DeleteFunc(complement(s.Prefixes), func(p netip.Prefix) bool { return !onWire(p) })
 	s.Prefixes = []netip.Prefix{netip.PrefixFrom(s.Prefixes[0].Addr(), 0).Masked()}
 	text := sourceText(s, limit)
 	if len(holes) > 0 {
