@@ -68,6 +68,12 @@ func (r *Recorder) SocketHolders() ([]byte, error) {
 	return text, err
 }
 
+func (r *Recorder) SocketTable() ([]byte, error) {
+	text, err := r.host.SocketTable()
+	r.keep(call{kind: callTable}, text, err)
+	return text, err
+}
+
 func (r *Recorder) OS() string { return r.host.OS() }
 
 // Time is the clock when recording began, so that ages computed now and from the
@@ -91,8 +97,12 @@ func (r *Recorder) Recording() *Recording {
 }
 
 // Save writes a recording to a file that only its owner may read: it holds
-// command lines and rules. The file appears whole or not at all.
+// command lines and rules. The file appears whole or not at all, in place of an
+// older one; anything but a file, such as /dev/null, is never replaced.
 func (r *Recording) Save(name string) error {
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("recording: %s is there, and is no regular file: %w", name, fs.ErrExist)
+	}
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp") // mode 0600
 	if err != nil {
 		return fmt.Errorf("recording: %w", err)

@@ -72,6 +72,9 @@ func (h *fakeHost) Getsockopt(family, level, option int, argument []byte, size i
 }
 
 func (h *fakeHost) SocketHolders() ([]byte, error) { return []byte("1 3 4711\n2 ! EACCES\n"), nil }
+func (h *fakeHost) SocketTable() ([]byte, error) {
+	return []byte("{\"reader\":{\"tool\":\"lsof\"}}\n"), nil
+}
 func (h *fakeHost) OS() string                     { return "linux" }
 func (h *fakeHost) Time() time.Time                { return time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC) }
 
@@ -108,6 +111,8 @@ func observe(host Host) string {
 	}
 	holders, err := host.SocketHolders()
 	say("holders", holders, err)
+	table, err := host.SocketTable()
+	say("table", table, err)
 	say("system", host.OS(), nil)
 	say("time", host.Time().String(), nil)
 	return text.String()
@@ -330,6 +335,16 @@ func TestSaveThatFailsLeavesNothing(t *testing.T) {
 	recording := NewRecorder(&fakeHost{}, "").Recording()
 	if err := recording.Save(taken); err == nil {
 		t.Error("no error over a directory")
+	}
+	link := filepath.Join(taken, "stdout")
+	if err := os.Symlink("/dev/null", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := recording.Save(link); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over what is no file, such as /dev/stdout: error %v", err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "/dev/null" {
+		t.Errorf("it was replaced: %v", err)
 	}
 	if err := recording.Save(filepath.Join(dir, "none", "host.ng")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such directory: error %v", err)
