@@ -61,20 +61,19 @@ func (w *walker) anyPacket(family Family, hook Hook) (*packet, bdd.Node) {
 	p := &packet{family: family, hook: hook, ofSocket: true, any: &anything{frame: frame, generations: new(int)}}
 	// What splits the packets into few classes comes first.
 	p.any.protocol = w.anyBits(8)
+	p.any.length = append(make(bits, 2), w.anyBits(6)...)
 	w.anyTracking(p)
-	sane := w.anyLinks(p, hook)
 	port := w.anyBits(16)
 	source, destination := w.anyBits(8*p.addressLength()), w.anyBits(8*p.addressLength())
 	p.transport = free(8 * (maxTransport + 1))
 	copy(p.transport, w.anyBits(16))
 	copy(p.transport[16:], port)
-	p.any.length = append(make(bits, 2), w.anyBits(6)...)
 	p.mark, p.priority, p.pktType = w.anyBits(32), w.anyBits(32), w.anyBits(8)
 	p.link = free(14 * 8)
 	if !frame {
 		p.network = anyHeader(p, source, destination)
 	}
-	return p, sane
+	return p, w.anyLinks(p, hook)
 }
 
 func anyHeader(p *packet, source, destination bits) bits {
@@ -337,6 +336,25 @@ func mayFail(step Step) bool {
 		return ok
 	}
 	return false
+}
+
+// leading applies a rule's matches up to its first statement at once, and gives
+// the steps from there on: small sets first, so that a large one is met once.
+func (w *walker) leading(p *packet, r *Rule, set bdd.Node) (bdd.Node, []Step) {
+	where := bdd.True
+	for i, step := range r.Steps {
+		switch s := step.(type) {
+		case Compare, Range, InSet, Chance, AnyOf, Not:
+			where = w.m.And(where, w.match(p, r, step, set))
+		case Passive:
+			if acts(s) {
+				return w.m.And(set, where), r.Steps[i:]
+			}
+		default:
+			return w.m.And(set, where), r.Steps[i:]
+		}
+	}
+	return w.m.And(set, where), nil
 }
 
 // changesAny notes that the packet is changed, and says where it can be.

@@ -108,8 +108,13 @@ const maxWork = 20_000_000
 // rule applies one rule. onward are the packets that go on to the next rule,
 // back those that leave the chain for its caller.
 func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bdd.Node) {
-	matched := set
-	for _, step := range r.Steps {
+	matched, steps := set, r.Steps
+	if p.any != nil {
+		if matched, steps = w.leading(p, r, set); matched == bdd.False {
+			return set, bdd.False
+		}
+	}
+	for _, step := range steps {
 		if acts(step) {
 			w.review.acts(r)
 		}
@@ -286,32 +291,6 @@ func (w *walker) unknownVerdict(p *packet, c call, r *Rule, text string, matched
 
 func (w *walker) opaqueTarget(p *packet, c call, r *Rule, s Opaque, set, matched bdd.Node) (onward, back bdd.Node) {
 	return w.unknownVerdict(p, c, r, w.opaqueText(r, s.Name), matched, w.m.Diff(set, matched))
-}
-
-// tproxy hands the packet to a socket where one listens for it, else the rule
-// ends (nft_tproxy.c). Sockets are no part of the rules.
-func (w *walker) tproxy(p *packet, c call, r *Rule, s TProxy, set, matched bdd.Node) (onward, back bdd.Node) {
-	found := w.m.And(matched, w.fact("a socket for the transparent proxy of "+placeOf(r), Unmodelled))
-	w.note(p, c.chain, r, "may be given to a transparent proxy")
-	if s.HasMark {
-		mark := w.combine(BitOr, w.combine(BitAnd, p.mark, w.word(^s.MarkMask)), w.word(s.Mark))
-		p.mark = w.choose(found, mark, p.mark)
-	}
-	rest := w.m.Diff(matched, found)
-	if s.DropWithoutSocket {
-		w.ruling.dropped = append(w.ruling.dropped, settled{rest, decisionOf(c, r)})
-		rest = bdd.False
-	}
-	// What stands behind tproxy in the rule still runs, for the packets that have a socket.
-	for i, step := range r.Steps {
-		if _, ok := step.(TProxy); !ok {
-			continue
-		}
-		tail := &Rule{Chain: r.Chain, Handle: r.Handle, Number: r.Number, Comment: r.Comment, Source: r.Source, Steps: r.Steps[i+1:]}
-		on, b := w.rule(p, c, tail, found)
-		return w.m.Or(w.m.Diff(set, w.m.Or(found, matched)), w.m.Or(rest, on)), b
-	}
-	return w.m.Or(w.m.Diff(set, matched), rest), bdd.False
 }
 
 func (w *walker) steal(p *packet, c call, r *Rule, s Step, set, matched bdd.Node) (onward, back bdd.Node) {

@@ -46,26 +46,26 @@ func (v *watch) accepts(w *walker, p *packet, r *Rule, set bdd.Node) {
 	}
 }
 
-// fresh are whole packets of new flows that come from outside.
+// fresh are whole packets of new flows.
 func (v *watch) fresh(w *walker, p *packet) bdd.Node {
-	if v.outside != bdd.False && v.outsideOf == p.any.generation {
-		return v.outside
+	if v.whole == bdd.False || v.wholeOf != p.any.generation {
+		v.whole, v.wholeOf = w.m.And(w.unestablished(p), w.atLeast(p.any.length, []byte{20})), p.any.generation
 	}
-	set := w.m.And(w.unestablished(p), w.atLeast(p.any.length, []byte{20}))
-	for i := range p.any.in.interfaces {
-		if p.any.in.interfaces[i].Loopback() {
-			set = w.m.Diff(set, p.any.in.known[i])
-		}
-	}
-	v.outside, v.outsideOf = set, p.any.generation
-	return set
+	return v.whole
 }
 
 // openings puts what was accepted, and is still live behind the last chain, into
 // words.
 func (v *watch) openings(w *walker, live bdd.Node) {
+	if !v.filters {
+		return
+	}
+	outside := v.first.any.in.outside(w)
 	for r, set := range v.accepted {
-		if set = w.m.And(set, live); set == bdd.False {
+		if len(v.passages) > 1 {
+			set = w.m.And(set, live)
+		}
+		if !w.m.Intersects(set, outside) {
 			continue
 		}
 		if o, ok := v.opening(w, set); ok && !w.m.Full() {
@@ -81,25 +81,38 @@ func (v *watch) opening(w *walker, set bdd.Node) (Opening, bool) {
 	o.Interfaces = p.any.in.among(w, set)
 	v.openPorts(w, set, &o)
 	source := levelsOf(w, p.source())
-	from := w.m.Exists(set, 0, func(level int) bool { return level < source || level >= source+len(p.source()) })
 	l := lister{m: w.m, first: source, width: len(p.source()), limit: maxOpenSources}
-	if from != bdd.True && !l.list(from, make([]byte, len(p.source())/8), 0) {
+	from := w.m.From(set, source, maxOpenSources)
+	switch {
+	case len(from) == 0 || !l.list(from, make([]byte, len(p.source())/8), 0):
 		o.SomeSources = true
-	} else if from != bdd.True {
+	case len(l.prefixes) != 1 || l.prefixes[0].Bits() > 0:
 		o.Sources = l.prefixes
 	}
 	return o, o.AllPorts || len(o.Ports)+len(o.Protocols) > 0
 }
 
-// among are the interfaces that packets of the set came in by; nil for any.
+// outside is where a link leads out of the host.
+func (l *anyLink) outside(w *walker) bdd.Node {
+	set := l.other
+	for i := range l.interfaces {
+		if !l.interfaces[i].Loopback() {
+			set = w.m.Or(set, l.known[i])
+		}
+	}
+	return set
+}
+
+// among are the interfaces from outside that packets of the set came in by; nil for any.
 func (l *anyLink) among(w *walker, set bdd.Node) []string {
 	var names []string
-	all := w.m.And(set, l.other) != bdd.False
+	all := w.m.Intersects(set, l.other)
 	for i := range l.interfaces {
 		switch {
-		case w.m.And(set, l.known[i]) != bdd.False:
+		case l.interfaces[i].Loopback():
+		case w.m.Intersects(set, l.known[i]):
 			names = append(names, l.interfaces[i].Name)
-		case !l.interfaces[i].Loopback():
+		default:
 			all = false
 		}
 	}
@@ -113,34 +126,40 @@ func (l *anyLink) among(w *walker, set bdd.Node) []string {
 func (v *watch) openPorts(w *walker, set bdd.Node, o *Opening) {
 	p := v.first
 	protocol, port := levelsOf(w, p.any.protocol), levelsOf(w, p.transport[16:32])
-	ports := w.m.Exists(set, 0, func(level int) bool {
-		return (level < protocol || level >= protocol+8) && (level < port || level >= port+16)
-	})
+	ports := w.m.Exists(w.m.Truncate(set, port+16), 0, func(level int) bool { return level >= protocol+8 && level < port })
 	if ports == bdd.True {
 		o.AllPorts = true
 		return
 	}
-	for n := range 256 {
-		of := ports
-		for i, bit := range constantBits([]byte{byte(n)}) {
-			of = w.m.Restrict(of, protocol+i, bit == bdd.True)
+	v.openProtocols(w, ports, protocol, 0, 0, o)
+}
+
+// openProtocols follows the bits of the protocol, and lists each one's ports.
+func (v *watch) openProtocols(w *walker, ports bdd.Node, first, depth int, number uint8, o *Opening) {
+	if ports == bdd.False {
+		return
+	}
+	if depth < 8 {
+		lo, hi := ports, ports
+		if level, ok := w.m.Level(ports); ok && level == first+depth {
+			lo, hi = w.m.Low(ports), w.m.High(ports)
 		}
-		if of == bdd.False {
-			continue
+		v.openProtocols(w, lo, first, depth+1, number, o)
+		v.openProtocols(w, hi, first, depth+1, number|0x80>>depth, o)
+		return
+	}
+	if !hasPorts(number) {
+		if len(o.Protocols) < maxOpenProtocols {
+			o.Protocols = append(o.Protocols, number)
 		}
-		if !hasPorts(uint8(n)) {
-			if len(o.Protocols) < maxOpenProtocols {
-				o.Protocols = append(o.Protocols, uint8(n))
-			}
-			continue
-		}
-		l := lister{m: w.m, first: port, width: 16, limit: maxPortRanges}
-		if !l.list(of, make([]byte, 2), 0) {
-			l.ranges = [][2]uint16{{0, 0xffff}}
-		}
-		for _, r := range l.ranges {
-			o.Ports = append(o.Ports, PortRange{uint8(n), r[0], r[1]})
-		}
+		return
+	}
+	l := lister{m: w.m, first: levelsOf(w, v.first.transport[16:32]), width: 16, limit: maxPortRanges}
+	if !l.list([]bdd.Node{ports}, make([]byte, 2), 0) {
+		l.ranges = [][2]uint16{{0, 0xffff}}
+	}
+	for _, r := range l.ranges {
+		o.Ports = append(o.Ports, PortRange{number, r[0], r[1]})
 	}
 }
 
@@ -168,18 +187,25 @@ type lister struct {
 	ranges       [][2]uint16
 }
 
-// list is false where the set needs more than the limit.
-func (l *lister) list(n bdd.Node, value []byte, depth int) bool {
-	if n == bdd.False {
+// list writes out the union of some sets; false where it needs more than the
+// limit. What depends on other values too counts where it may be.
+func (l *lister) list(sets []bdd.Node, value []byte, depth int) bool {
+	var lo, hi []bdd.Node
+	for _, n := range sets {
+		level, ok := l.m.Level(n)
+		switch {
+		case n == bdd.False:
+		case !ok || level >= l.first+l.width:
+			l.add(value, depth)
+			return len(l.prefixes)+len(l.ranges) <= l.limit
+		case level == l.first+depth:
+			lo, hi = append(lo, l.m.Low(n)), append(hi, l.m.High(n))
+		default:
+			lo, hi = append(lo, n), append(hi, n)
+		}
+	}
+	if len(lo) == 0 {
 		return true
-	}
-	if n == bdd.True {
-		l.add(value, depth)
-		return len(l.prefixes)+len(l.ranges) <= l.limit
-	}
-	lo, hi := n, n
-	if level, _ := l.m.Level(n); level == l.first+depth {
-		lo, hi = l.m.Low(n), l.m.High(n)
 	}
 	if !l.list(lo, value, depth+1) {
 		return false

@@ -179,7 +179,7 @@ func (w *walker) reviewStages(p *packet, hook Hook, chains []*Chain, live bdd.No
 		if !tracked && priority >= priorityConntrack {
 			w.forgetTracking(p)
 		}
-		live = w.reviewTied(p, now, live)
+		live = w.reviewTied(p, now, live, len(later) == 0 && len(now) == 1)
 		if !tracked && priority == priorityConntrack {
 			w.forgetTracking(p) // tracking comes first or the chain does
 		}
@@ -208,8 +208,9 @@ func lowest(chains []*Chain) int32 {
 }
 
 // reviewTied walks chains of one priority. Which of them comes first is not
-// certain, so none takes packets from another.
-func (w *walker) reviewTied(p *packet, chains []*Chain, live bdd.Node) bdd.Node {
+// certain, so none takes packets from another. What goes on behind the last chain of
+// a hook is not asked for.
+func (w *walker) reviewTied(p *packet, chains []*Chain, live bdd.Node, last bool) bdd.Node {
 	changes := len(chains) > 1 && slices.ContainsFunc(chains, changesPackets)
 	out := live
 	var passed []passage
@@ -218,8 +219,11 @@ func (w *walker) reviewTied(p *packet, chains []*Chain, live bdd.Node) bdd.Node 
 		if changes {
 			w.forgetChanges(q)
 		}
-		root, set, after := w.reviewChain(q, c, live)
-		gone := w.m.Diff(set, after)
+		root, set, r := w.reviewChain(q, c, live)
+		gone := bdd.False
+		if !last {
+			gone = w.m.Diff(set, w.remaining(r))
+		}
 		out = w.m.Diff(out, gone)
 		passed = append(passed, passage{root, live, w.m.Diff(live, gone)})
 		if len(chains) == 1 {
@@ -236,16 +240,16 @@ func (w *walker) reviewTied(p *packet, chains []*Chain, live bdd.Node) bdd.Node 
 	return out
 }
 
-// reviewChain walks one base chain, and says which packets it saw and which go on.
-func (w *walker) reviewChain(p *packet, c *Chain, set bdd.Node) (root *frame, seen, after bdd.Node) {
+// reviewChain walks one base chain, and says which packets it saw.
+func (w *walker) reviewChain(p *packet, c *Chain, set bdd.Node) (root *frame, seen bdd.Node, did *ruling) {
 	if c.Base.Type == NATChain {
 		set = w.m.And(set, w.untranslated(p))
 	}
 	p.hook = c.Base.Hook
 	w.review.frame, w.review.root = nil, nil
 	w.translated = bdd.False
-	r := w.baseChain(p, c, set)
-	return w.review.root, set, w.remaining(r)
+	did = w.baseChain(p, c, set)
+	return w.review.root, set, did
 }
 
 // untranslated are the packets that nat chains see: the first of a flow, and of

@@ -20,9 +20,9 @@ type watch struct {
 	accepted map[*Rule]bdd.Node
 	// filters says that the hook's filter chains let packets in.
 	filters bool
-	// outside are the packets of openings, for packets of that generation.
-	outside   bdd.Node
-	outsideOf int
+	// whole are the packets of openings, for packets of that generation.
+	whole   bdd.Node
+	wholeOf int
 }
 
 // A tally is what is known of a rule after all walks so far.
@@ -43,7 +43,8 @@ type frame struct {
 	// lives are the packets before each rule; shorter where none were left.
 	lives    []bdd.Node
 	parent   *frame
-	at       int
+	by       *Rule // the parent's rule that leads here
+	at       int   // the index of the rule that packets are at
 	children map[int][]*frame
 }
 
@@ -81,6 +82,7 @@ func (v *watch) enter(p *packet, c call, set bdd.Node) *frame {
 		if f.parent.children == nil {
 			f.parent.children = make(map[int][]*frame)
 		}
+		f.by = f.parent.chain.Rules[f.parent.at]
 		f.parent.children[f.parent.at] = append(f.parent.children[f.parent.at], f)
 	} else {
 		v.root = f
@@ -266,7 +268,7 @@ func (v *watch) explainMiss(w *walker, m missed, r *Rule, t *tally) {
 			b.within(m.frame, coming, 0, m.index)
 		}
 	case m.frame.parent != nil:
-		b.add(decisionOf(m.frame.parent.call, m.frame.parent.chain.Rules[m.frame.parent.at]))
+		b.add(decisionOf(m.frame.parent.call, m.frame.by))
 	default:
 		b.before(v.passages, m.frame, would)
 	}

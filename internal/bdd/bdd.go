@@ -344,3 +344,72 @@ func (m *Manager) restrict(n Node, level uint32, value bool) Node {
 	m.memo[n] = r
 	return r
 }
+
+// Intersects says that both can be true at once.
+func (m *Manager) Intersects(a, b Node) bool {
+	return m.intersects(a, b, make(map[[2]Node]bool))
+}
+
+// intersects remembers the pairs that do not.
+func (m *Manager) intersects(a, b Node, not map[[2]Node]bool) bool {
+	if a <= True || b <= True || a == b {
+		return a != False && b != False
+	}
+	if not[[2]Node{a, b}] {
+		return false
+	}
+	level := min(m.nodes[a].level, m.nodes[b].level)
+	a0, a1 := m.cofactors(a, level)
+	b0, b1 := m.cofactors(b, level)
+	if m.intersects(a0, b0, not) || m.intersects(a1, b1, not) {
+		return true
+	}
+	not[[2]Node{a, b}] = true
+	return false
+}
+
+// Truncate is where n can be true for some value of the variables from a level
+// on.
+func (m *Manager) Truncate(n Node, level int) Node {
+	m.memo = make(map[Node]Node)
+	return m.truncate(n, uint32(level))
+}
+
+func (m *Manager) truncate(n Node, level uint32) Node {
+	if n <= True || m.nodes[n].deepest < level {
+		return n
+	}
+	v := m.nodes[n]
+	if v.level >= level {
+		return True
+	}
+	if r, ok := m.memo[n]; ok {
+		return r
+	}
+	r := m.make(v.level, m.truncate(v.lo, level), m.truncate(v.hi, level))
+	m.memo[n] = r
+	return r
+}
+
+// From is what n can be, other than False, when all variables before a level are
+// given; nil where that is more than limit functions.
+func (m *Manager) From(n Node, level, limit int) []Node {
+	var list []Node
+	seen := map[Node]bool{False: true}
+	var visit func(n Node) bool
+	visit = func(n Node) bool {
+		if seen[n] {
+			return true
+		}
+		seen[n] = true
+		if v := m.nodes[n]; v.level < uint32(level) {
+			return visit(v.lo) && visit(v.hi)
+		}
+		list = append(list, n)
+		return len(list) <= limit
+	}
+	if !visit(n) {
+		return nil
+	}
+	return list
+}
