@@ -35,12 +35,19 @@ type Listener struct {
 	// Mark is the socket's own SO_MARK, which answers carry through the output
 	// hook; 0 if none, and where it was not shown (it needs CAP_NET_ADMIN).
 	Mark uint32
+	// MarkKnown is false where Mark was not shown.
+	MarkKnown bool
+	// Transparent is IP_TRANSPARENT (ip(7)): the socket takes packets for addresses
+	// that are not the host's. OptionsKnown is false where the kernel didn't say
+	// (before 5.10, and /proc/net).
+	Transparent, OptionsKnown bool
 	// CgroupID is the id of the socket's cgroup v2: the inode of its directory,
 	// which nft's "socket cgroupv2" compares. 0 where the kernel didn't say (before 5.9).
 	CgroupID uint64
 	// UID is the socket's own: of the process that opened it, which may have
-	// changed since.
-	UID uint32
+	// changed since. UIDUnknown says that the system doesn't tell.
+	UID        uint32
+	UIDUnknown bool
 	// Inodes are the sockets of the group, ascending.
 	Inodes []uint64
 	// Owners are all processes that hold one of the sockets, by pid. Empty with

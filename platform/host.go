@@ -37,6 +37,13 @@ type Host interface {
 	// name) for a process whose descriptors could not all be read, after the lines of
 	// those that could. Sorted by pid, then descriptor.
 	SocketHolders() ([]byte, error)
+	// SocketTable is the sockets of a system without netlink and /proc (macOS, FreeBSD,
+	// OpenBSD) as JSON lines, of three kinds. {"reader":{"tool":…,"uid":…}} comes first:
+	// what they were read with and as whom. {"socket":…} is a socket as gopsutil's
+	// net.ConnectionStat has it, with the system's own address family number.
+	// {"process":…} is an owner; without a "uid" nothing more could be read of it.
+	// On Linux the error is errors.ErrUnsupported.
+	SocketTable() ([]byte, error)
 	// OS is the operating system of the host, named like GOOS.
 	OS() string
 	// Time is the host's clock in UTC; of a recorded host, when it was recorded.

@@ -1,6 +1,8 @@
 package platform
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
 	"time"
 )
@@ -25,6 +27,11 @@ func (h *live) SocketHolders() ([]byte, error) { return socketHolders("/proc") }
 // ExpectSocketHolders begins what SocketHolders will take time for; it may be
 // called from another goroutine, or not at all.
 func (h *live) ExpectSocketHolders() { expectSocketHolders() }
+
+// SocketTable is for other systems: Linux is asked for more than it can hold.
+func (h *live) SocketTable() ([]byte, error) {
+	return nil, fmt.Errorf("socket table: Linux has sock_diag: %w", errors.ErrUnsupported)
+}
 
 func (h *live) OS() string      { return runtime.GOOS }
 func (h *live) Time() time.Time { return time.Now().UTC() }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Live is the host that netglance runs on. Only Linux can be read so far; the
-// other systems read recordings.
+// Live is the host that netglance runs on. Of other systems than Linux only
+// SocketTable can be read, and that on macOS, FreeBSD and OpenBSD.
 func Live() Host { return unsupported{} }
 
 // LiveIn is for Linux: other systems have no network namespaces.
@@ -19,7 +19,7 @@ func LiveIn(string) Host { return unsupported{} }
 type unsupported struct{}
 
 func errNoLive(what string) error {
-	return fmt.Errorf("%s: a live %s host cannot be read yet, only a recording (--host FILE): %w",
+	return fmt.Errorf("%s: a live %s host cannot be asked for that, only a recording (--host FILE): %w",
 		what, runtime.GOOS, errors.ErrUnsupported)
 }
 

@@ -68,6 +68,12 @@ func (r *Recorder) SocketHolders() ([]byte, error) {
 	return text, err
 }
 
+func (r *Recorder) SocketTable() ([]byte, error) {
+	text, err := r.host.SocketTable()
+	r.keep(call{kind: callTable}, text, err)
+	return text, err
+}
+
 func (r *Recorder) OS() string { return r.host.OS() }
 
 // Time is the clock when recording began, so that ages computed now and from the

@@ -27,6 +27,7 @@ const (
 	callReadlink = 'L'
 	callNetlink  = 'N'
 	callHolders  = 'S'
+	callTable    = 'T'
 )
 
 // A call is what identifies an answer: the path; for netlink the protocol in
@@ -99,6 +100,10 @@ func (r *Recording) Netlink(protocol int, request []byte) ([]byte, error) {
 
 func (r *Recording) SocketHolders() ([]byte, error) {
 	return r.answer(call{kind: callHolders}, "socket holders")
+}
+
+func (r *Recording) SocketTable() ([]byte, error) {
+	return r.answer(call{kind: callTable}, "socket table")
 }
 
 func (r *Recording) OS() string      { return r.Meta.OS }

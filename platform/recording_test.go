@@ -72,8 +72,11 @@ func (h *fakeHost) Getsockopt(family, level, option int, argument []byte, size i
 }
 
 func (h *fakeHost) SocketHolders() ([]byte, error) { return []byte("1 3 4711\n2 ! EACCES\n"), nil }
-func (h *fakeHost) OS() string                     { return "linux" }
-func (h *fakeHost) Time() time.Time                { return time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC) }
+func (h *fakeHost) SocketTable() ([]byte, error) {
+	return []byte("{\"reader\":{\"tool\":\"lsof\"}}\n"), nil
+}
+func (h *fakeHost) OS() string      { return "linux" }
+func (h *fakeHost) Time() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC) }
 
 // observe makes every call, and says in text what came back.
 func observe(host Host) string {
@@ -108,6 +111,8 @@ func observe(host Host) string {
 	}
 	holders, err := host.SocketHolders()
 	say("holders", holders, err)
+	table, err := host.SocketTable()
+	say("table", table, err)
 	say("system", host.OS(), nil)
 	say("time", host.Time().String(), nil)
 	return text.String()

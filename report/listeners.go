@@ -103,6 +103,9 @@ func processNames(all []listeners.Process, gap string) string {
 }
 
 func users(l listeners.Listener) string {
+	if len(l.Owners) == 0 && l.UIDUnknown {
+		return "?"
+	}
 	if len(l.Owners) == 0 {
 		return "uid " + strconv.Itoa(int(l.UID))
 	}

@@ -80,7 +80,11 @@ func (r *listenerRows) append(b []byte, l *listeners.Listener) ([]byte, error) {
 	}
 	b = appendString(append(b, `,"device":`...), l.Device)
 	b = appendV6Only(b, l)
-	b = strconv.AppendUint(append(b, `,"uid":`...), uint64(l.UID), 10)
+	if b = append(b, `,"uid":`...); l.UIDUnknown {
+		b = append(b, "null"...)
+	} else {
+		b = strconv.AppendUint(b, uint64(l.UID), 10)
+	}
 	b = append(b, `,"inodes":[`...)
 	for i, inode := range l.Inodes {
 		if i > 0 {
