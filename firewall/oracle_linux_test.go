@@ -31,7 +31,7 @@ func newOracle(t testing.TB, layout kerneltest.Layout) *oracle {
 // evaluator reads the kernel's rules and network. What can't be read fails the test.
 func (o *oracle) evaluator() *firewall.Evaluator {
 	o.t.Helper()
-	rules, found := nft.Read(o.host)
+	rules, found := nft.Read(o.host, nil)
 	network, more := rtnetlink.Read(o.host)
 	for _, gap := range append(slices.Clone(found), more...) {
 		o.t.Errorf("not read: %s", describe(gap))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/ipset"
+	"github.com/netglance/netglance/firewall/iptables"
 	"github.com/netglance/netglance/firewall/nft"
 	"github.com/netglance/netglance/firewall/rtnetlink"
 	"github.com/netglance/netglance/gaps"
@@ -33,9 +34,6 @@ type survey struct {
 // readSockets reads who listens, and nothing else.
 func readSockets(host platform.Host) *survey {
 	s := &survey{about: describe(host)}
-	if unsupported(host, s) {
-		return s
-	}
 	s.addSockets(host)
 	return s
 }
@@ -43,7 +41,7 @@ func readSockets(host platform.Host) *survey {
 // readRules reads the rules and the network, not who listens.
 func readRules(host platform.Host) *survey {
 	s := &survey{about: describe(host), network: &firewall.Network{}, rules: &firewall.Ruleset{}}
-	if unsupported(host, s) {
+	if rulesUnsupported(host, s) {
 		return s
 	}
 	s.addRules(host)
@@ -52,7 +50,8 @@ func readRules(host platform.Host) *survey {
 
 func readAll(host platform.Host) *survey {
 	s := &survey{about: describe(host), network: &firewall.Network{}, rules: &firewall.Ruleset{}}
-	if unsupported(host, s) {
+	if rulesUnsupported(host, s) {
+		s.addSockets(host)
 		return s
 	}
 	var sockets survey
@@ -66,7 +65,11 @@ func readAll(host platform.Host) *survey {
 }
 
 func (s *survey) addSockets(host platform.Host) {
-	found, missing := listeners.Read(host)
+	read := listeners.Read
+	if host.OS() != "linux" {
+		read = func(listeners.Host) ([]listeners.Listener, []gaps.Gap) { return listeners.ReadTable(host) }
+	}
+	found, missing := read(host)
 	s.sockets = listeners.Serving(found)
 	s.about.Gaps = append(s.about.Gaps, missing...)
 	s.socketsUnread = len(found) == 0 && len(missing) > 0
@@ -77,13 +80,12 @@ func (s *survey) addRules(host platform.Host) {
 	var unseen []gaps.Gap
 	var reading sync.WaitGroup
 	reading.Go(func() { network, unseen = rtnetlink.Read(host) })
-	rules, unreadRules := nft.Read(host)
-	legacy := legacyTables(host)
+	rules, unread, unreadSets := filters(host)
 	reading.Wait()
 
 	s.network, s.rules = network, rules
-	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unreadRules, legacy)
-	for _, g := range slices.Concat(unseen, unreadRules, legacy) {
+	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unread, unreadSets)
+	for _, g := range slices.Concat(unseen, unread) {
 		if !strings.HasPrefix(g.Source, "/proc/sys/") && !slices.Contains(s.unread, g.Source) { // the evaluator knows of missing settings
 			s.unread = append(s.unread, g.Source)
 		}
@@ -92,6 +94,17 @@ func (s *survey) addRules(host platform.Host) {
 	s.about.Backends = correlate.Backends(rules)
 	s.about.Managers = correlate.Managers(rules)
 	s.about.Interfaces = interfaces(network)
+}
+
+// filters reads every packet filter of a host into one ruleset: nf_tables, and
+// the tables of iptables-legacy that stand beside it. What is unread of ipsets
+// leaves those rules undecided that name them, and no others.
+func filters(host platform.Host) (rules *firewall.Ruleset, unread, unreadSets []gaps.Gap) {
+	sets := ipset.New(host)
+	rules, unread = nft.Read(host, sets)
+	legacy, more := iptables.Read(host, sets)
+	rules.Tables = append(rules.Tables, legacy...)
+	return rules, append(unread, more...), sets.Gaps()
 }
 
 // describe reads the host's name and kernel.
@@ -113,42 +126,20 @@ func line(host platform.Host, file string) string {
 	return strings.TrimSpace(string(content))
 }
 
-// unsupported says what is missing on a system that no decoder reads yet.
-func unsupported(host platform.Host, s *survey) bool {
+// rulesUnsupported says what is missing on a system whose rules no decoder reads
+// yet: nothing there is called exposed or filtered.
+func rulesUnsupported(host platform.Host, s *survey) bool {
 	if host.OS() == "linux" {
 		return false
 	}
 	s.about.Gaps = append(s.about.Gaps, gaps.Gap{
 		Source: host.OS(),
-		Reason: "netglance does not read this system's sockets and rules",
-		Hint:   "look at a Linux host that was recorded: netglance firewall --host FILE",
+		Reason: "netglance does not read this system's rules, interfaces and addresses: who reaches a port is unknown",
+		Hint:   "netglance listeners tells who owns the ports; pfctl -s rules shows what pf does",
 		Err:    errors.ErrUnsupported,
 	})
 	s.unread = []string{host.OS()}
-	s.socketsUnread = true
 	return true
-}
-
-// legacyTables says which tables of x_tables filter beside nf_tables. The files
-// list those that are loaded (net/netfilter/x_tables.c), and are for root only.
-func legacyTables(host platform.Host) []gaps.Gap {
-	var out []gaps.Gap
-	for _, f := range []struct{ source, file string }{
-		{"ip_tables", "/proc/net/ip_tables_names"},
-		{"ip6_tables", "/proc/net/ip6_tables_names"},
-	} {
-		content, err := host.ReadFile(f.file)
-		names := strings.Fields(string(content))
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // the module is not loaded
-		case err != nil:
-			out = append(out, gaps.Gap{Source: f.source, Reason: "whether iptables-legacy filters packets could not be seen: " + err.Error(), Hint: "run it as root", Err: err})
-		case len(names) > 0:
-			slices.Sort(names)
-			out = append(out, gaps.Gap{Source: f.source, Reason: "tables of iptables-legacy are loaded and were not read: " + strings.Join(names, ", "), Err: errors.ErrUnsupported})
-		}
-	}
-	return out
 }
 
 // interfaces are those with addresses, as the header shows them.

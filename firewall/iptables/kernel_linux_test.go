@@ -118,7 +118,7 @@ var legacy = backend{"legacy", "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*fi
 }, true}
 
 var inNFT = backend{"nft", "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\nCOMMIT\n", func(host platform.Host, _ *ipset.Sets) ([]*firewall.Table, []gaps.Gap) {
-	rules, found := nft.Read(host)
+	rules, found := nft.Read(host, nil)
 	return rules.Tables, found
 }, false}
 

@@ -33,16 +33,17 @@ const (
 // protocolFamily is where one family's tables are found.
 type protocolFamily struct {
 	family     firewall.Family
-	address    int // AF_INET, AF_INET6
-	level      int // SOL_IP, SOL_IPV6
+	address    int    // AF_INET, AF_INET6
+	level      int    // SOL_IP, SOL_IPV6
+	source     string // what gaps name
 	names      string
 	headerSize int
 	entrySize  int
 }
 
 var protocolFamilies = []protocolFamily{
-	{firewall.FamilyIPv4, 2, 0, "/proc/thread-self/net/ip_tables_names", headerSize4, 112},
-	{firewall.FamilyIPv6, 10, 41, "/proc/thread-self/net/ip6_tables_names", headerSize6, 168},
+	{firewall.FamilyIPv4, 2, 0, "ip_tables", "/proc/net/ip_tables_names", headerSize4, 112},
+	{firewall.FamilyIPv6, 10, 41, "ip6_tables", "/proc/net/ip6_tables_names", headerSize6, 168},
 }
 
 const (
@@ -63,19 +64,27 @@ func Read(source Source, sets Sets) ([]*firewall.Table, []gaps.Gap) {
 		p := &protocolFamilies[i]
 		names, err := tableNames(source, p.names)
 		if err != nil {
-			found = append(found, gaps.Gap{Source: p.names, Reason: "which legacy iptables tables there are is unknown", Hint: "run as root", Err: err})
+			found = append(found, p.gap("whether iptables-legacy filters packets could not be seen", err))
 			continue
 		}
 		for _, name := range names {
 			table, err := readTable(source, p, name, sets)
 			if err != nil {
-				found = append(found, gaps.Gap{Source: p.names, Reason: fmt.Sprintf("the legacy %s table %q could not be read", p.family, name), Hint: "run as root", Err: err})
+				found = append(found, p.gap(fmt.Sprintf("the %s table %q of iptables-legacy could not be read", p.family, name), err))
 				continue
 			}
 			tables = append(tables, table)
 		}
 	}
 	return tables, found
+}
+
+func (p *protocolFamily) gap(reason string, err error) gaps.Gap {
+	g := gaps.Gap{Source: p.source, Reason: reason + ": " + err.Error(), Err: err}
+	if errors.Is(err, fs.ErrPermission) {
+		g.Hint = "run it as root"
+	}
+	return g
 }
 
 // tableNames are the tables that exist, in the order in which a packet meets

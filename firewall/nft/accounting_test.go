@@ -111,7 +111,7 @@ func checkRule(t *testing.T, file string, rule *firewall.Rule, raw []rawExpressi
 func TestNoExpressionIsLost(t *testing.T) {
 	for _, name := range recordings {
 		heap := recorded(t, name)
-		ruleset, _ := nft.Read(heap)
+		ruleset, _ := nft.Read(heap, nil)
 		if checkExpressions(t, name, ruleset, heap) == 0 {
 			t.Errorf("%s: nothing was checked", name)
 		}

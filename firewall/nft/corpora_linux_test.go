@@ -77,7 +77,7 @@ type comparison struct {
 
 func (c *comparison) compare(t *testing.T, name string, ns *kerneltest.Namespace) {
 	source := &recorder{source: platform.LiveIn(ns.Path())}
-	ruleset, found := nft.Read(source)
+	ruleset, found := nft.Read(source, nil)
 	for _, gap := range found {
 		t.Errorf("%s: gap: %s", name, gap.Reason)
 	}

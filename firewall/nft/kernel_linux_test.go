@@ -29,7 +29,7 @@ func load(t *testing.T, script string) (*firewall.Ruleset, *kerneltest.Namespace
 
 func read(t *testing.T, ns *kerneltest.Namespace) *firewall.Ruleset {
 	t.Helper()
-	ruleset, found := nft.Read(platform.LiveIn(ns.Path()))
+	ruleset, found := nft.Read(platform.LiveIn(ns.Path()), nil)
 	for _, gap := range found {
 		t.Errorf("gap: %s: %s", gap.Source, gap.Reason)
 	}
@@ -61,11 +61,11 @@ func TestRecordingsAreTheKernels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, ns := load(t, ownRuleset(t, name))
 			source := &recorder{source: platform.LiveIn(ns.Path())}
-			live, _ := nft.Read(source)
+			live, _ := nft.Read(source, nil)
 			_ = dump(live) // asks for the interfaces' names
 			old, err := os.ReadFile(filepath.Join("testdata", name+".messages"))
 			if err == nil {
-				replayed, _ := nft.Read(messages(old))
+				replayed, _ := nft.Read(messages(old), nil)
 				if dump(replayed) == dump(live) {
 					return // counters and times differ from one recording to the next
 				}
@@ -210,7 +210,7 @@ func TestAReadDuringChangesIsWholeOrSaysSo(t *testing.T) {
 	}()
 	host := platform.LiveIn(ns.Path())
 	for range 30 {
-		ruleset, _ := nft.Read(host)
+		ruleset, _ := nft.Read(host, nil)
 		marks, rules := map[string]bool{}, 0
 		eachRule(ruleset, func(r *firewall.Rule) { marks[r.Text()] = true; rules++ })
 		if !ruleset.Unstable && (len(marks) != 1 || rules != 1000) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/xt"
 	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/internal/netlink"
 )
@@ -25,6 +26,12 @@ type Source interface {
 	// Netlink sends one request and returns all messages of the answer, one after
 	// the other. It is called from several goroutines at a time.
 	Netlink(protocol int, request []byte) ([]byte, error)
+}
+
+// Sets finds the ipsets that rules of iptables-nft name.
+type Sets interface {
+	// ByIndex finds a set by its number in the kernel.
+	ByIndex(index uint16) (xt.IPSet, bool)
 }
 
 const (
@@ -40,10 +47,11 @@ const (
 var errTorn = errors.New("the rules changed while they were read")
 
 // Read reads all of nf_tables. It returns what could be read, and what could not.
-func Read(source Source) (*firewall.Ruleset, []gaps.Gap) {
+// sets may be nil.
+func Read(source Source, sets Sets) (*firewall.Ruleset, []gaps.Gap) {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		r := newReader(source)
+		r := newReader(source, sets)
 		torn := r.read()
 		if !torn {
 			return r.ruleset, r.gaps
@@ -66,8 +74,9 @@ type reader struct {
 	tables  map[tableKey]*table
 	sets    []*set
 	chains  []*chain
-	// interfaces are shared by all tables.
+	// interfaces and ipsets are shared by all tables.
 	interfaces *interfaceNames
+	ipsets     Sets
 }
 
 type tableKey struct {
@@ -85,6 +94,8 @@ type table struct {
 	sizes map[string]uint32
 	// interfaces are the names for the numbers in rules.
 	interfaces *interfaceNames
+	// ipsets is nil where they can't be asked for.
+	ipsets Sets
 }
 
 type objectKey struct {
@@ -92,13 +103,14 @@ type objectKey struct {
 	name string
 }
 
-func newReader(source Source) *reader {
+func newReader(source Source, sets Sets) *reader {
 	return &reader{
 		source:  source,
 		ruleset: &firewall.Ruleset{BigEndian: binary.NativeEndian.Uint16([]byte{0, 1}) == 1},
 		tables:  map[tableKey]*table{},
 
 		interfaces: &interfaceNames{source: source},
+		ipsets:     sets,
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 
 func TestNoPermissionIsNotNoFirewall(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES} {
-		ruleset, found := nft.Read(source(func(netlink.Message) ([]byte, error) { return nil, fmt.Errorf("netlink: %w", errno) }))
+		ruleset, found := nft.Read(source(func(netlink.Message) ([]byte, error) { return nil, fmt.Errorf("netlink: %w", errno) }), nil)
 		if len(ruleset.Tables) != 0 || len(found) != 1 || !errors.Is(found[0].Err, fs.ErrPermission) || found[0].Hint == "" {
 			t.Errorf("%v: %d tables, gaps %v", errno, len(ruleset.Tables), found)
 		}
@@ -40,7 +40,7 @@ func TestNoPermissionIsNotNoFirewall(t *testing.T) {
 
 func TestAKernelWithoutNFTablesHasNoRules(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EINVAL, syscall.EPROTONOSUPPORT, syscall.EOPNOTSUPP, syscall.ENOENT} {
-		ruleset, found := nft.Read(source(func(netlink.Message) ([]byte, error) { return nil, errno }))
+		ruleset, found := nft.Read(source(func(netlink.Message) ([]byte, error) { return nil, errno }), nil)
 		if len(ruleset.Tables) != 0 || len(found) != 0 || ruleset.Unstable {
 			t.Errorf("%v: %d tables, gaps %v", errno, len(ruleset.Tables), found)
 		}
@@ -57,7 +57,7 @@ func TestAChangingGenerationIsReadAgain(t *testing.T) {
 				return generation(uint32(min(asked, changes))), nil
 			}
 			return heap.Netlink(netfilter, netlink.Request(m.Type, m.Flags, m.Data))
-		}))
+		}), nil)
 		if ruleset.Unstable != unstable || (len(found) != 0) != unstable || len(ruleset.Tables) != 2 {
 			t.Errorf("%d changes: unstable %t, %d tables, gaps %v", changes, ruleset.Unstable, len(ruleset.Tables), found)
 		}
@@ -75,7 +75,7 @@ func TestAnInterruptedDumpIsReadAgain(t *testing.T) {
 				binary.NativeEndian.PutUint16(answer[6:], netlink.FlagDumpIntr|netlink.FlagMulti)
 			}
 			return answer, err
-		}))
+		}), nil)
 		if ruleset.Unstable != unstable {
 			t.Errorf("%d torn dumps: unstable %t", tears, ruleset.Unstable)
 		}
@@ -89,7 +89,7 @@ func TestAnUnreadableChainIsAGap(t *testing.T) {
 			return nil, syscall.EIO
 		}
 		return heap.Netlink(netfilter, netlink.Request(m.Type, m.Flags, m.Data))
-	}))
+	}), nil)
 	if len(found) == 0 || !errors.Is(found[0].Err, syscall.EIO) || !strings.Contains(found[0].Reason, "chain") {
 		t.Errorf("gaps %v", found)
 	}
@@ -142,7 +142,7 @@ func steps(t *testing.T, expressions ...[]byte) []firewall.Step {
 		message(msgNewChain, 1, text(1, "t"), text(3, "c")),
 		message(msgNewRule, 1, text(1, "t"), text(2, "c"), attr(4, join(expressions))),
 	})
-	ruleset, found := nft.Read(messages(heap))
+	ruleset, found := nft.Read(messages(heap), nil)
 	if len(found) != 0 || len(ruleset.Tables) != 1 || len(ruleset.Tables[0].Chains[0].Rules) != 1 {
 		t.Fatalf("gaps %v, ruleset %s", found, dump(ruleset))
 	}
@@ -291,7 +291,7 @@ func TestHooksOfEachFamily(t *testing.T) {
 				attr(4, join([][]byte{text(1, "eth0"), attr(1, []byte("old")), text(2, "veth")})),
 			})), attr(5, be32(0))),
 		})
-		ruleset, _ := nft.Read(messages(heap))
+		ruleset, _ := nft.Read(messages(heap), nil)
 		base := ruleset.Tables[0].Chains[0].Base
 		if base.Hook != c.want || base.Priority != -5 || base.Policy != firewall.Drop || fmt.Sprint(base.Devices) != "[eth0 old* veth*]" {
 			t.Errorf("family %d hook %d: %+v", c.family, c.number, base)

@@ -26,7 +26,7 @@ var recordings = []string{"rules", "sets"}
 func TestRecordedMessagesDecodeAnywhere(t *testing.T) {
 	for _, name := range recordings {
 		t.Run(name, func(t *testing.T) {
-			ruleset, found := nft.Read(recorded(t, name))
+			ruleset, found := nft.Read(recorded(t, name), nil)
 			for _, gap := range found {
 				t.Errorf("gap: %s", gap.Reason)
 			}
@@ -44,7 +44,7 @@ func FuzzRead(f *testing.F) {
 		if len(heap) > 1<<20 {
 			return
 		}
-		ruleset, _ := nft.Read(messages(heap))
+		ruleset, _ := nft.Read(messages(heap), nil)
 		eachRule(ruleset, func(rule *firewall.Rule) {
 			_ = rule.Text()
 			_ = nft.ExpressionNames(rule)

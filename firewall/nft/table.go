@@ -38,6 +38,7 @@ func (r *reader) addTable(family firewall.Family, a *attributes) {
 		sizes:   map[string]uint32{},
 
 		interfaces: r.interfaces,
+		ipsets:     r.ipsets,
 	}
 }
 

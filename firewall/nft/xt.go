@@ -18,7 +18,11 @@ const (
 // firewall/xt doesn't know (bridge and arp have extensions of their own).
 func (t *table) extensions() (d xt.Decoder, ok bool) {
 	bigEndian := binary.NativeEndian.Uint16([]byte{0, 1}) == 1
-	return xt.Decoder{Family: t.Family, BigEndian: bigEndian}, t.Family == firewall.FamilyIPv4 || t.Family == firewall.FamilyIPv6
+	d = xt.Decoder{Family: t.Family, BigEndian: bigEndian}
+	if t.ipsets != nil {
+		d.SetByIndex = t.ipsets.ByIndex
+	}
+	return d, t.Family == firewall.FamilyIPv4 || t.Family == firewall.FamilyIPv6
 }
 
 func (d *decoder) match(e *expression) bool {
