@@ -36,6 +36,7 @@ type Evaluator struct {
 	byIndex map[int]*Interface
 	routing map[Family][]RoutingRule
 	tables  map[tableKey][]*Route
+	sockets *socketIndex // nil if not known
 	// customRouting says that the host has routing rules or local routes of its own.
 	customRouting bool
 
@@ -57,6 +58,7 @@ func NewEvaluator(rules *Ruleset, network *Network) *Evaluator {
 		byIndex: make(map[int]*Interface),
 		routing: indexRules(network),
 		tables:  indexRoutes(network),
+		sockets: indexSockets(network.Sockets),
 	}
 	for key := range e.chains {
 		if key.nat {

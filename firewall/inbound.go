@@ -311,7 +311,7 @@ func (w *walker) noRoute(p *packet, to netip.Addr, r routed) {
 // forward sends the packets on by another link.
 func (w *walker) forward(p *packet, to netip.Addr, r routed, t trail) {
 	p.out = r.out
-	live := w.mayForward(p, r.set)
+	live := w.refuseProxied(p, w.mayForward(p, r.set))
 	if p.family == FamilyIPv4 {
 		live = w.validateSource(p, live, r.out.Index)
 	} else {
@@ -360,6 +360,7 @@ func (w *walker) validateForwarded6(p *packet, live bdd.Node) bdd.Node {
 func (w *walker) deliver(p *packet, to netip.Addr, live bdd.Node, t trail, out string) {
 	live = w.m.Diff(live, w.exhausted)
 	for _, a := range w.deciding(t, live) {
+		a.set = w.deliverProxied(p, to, a)
 		for _, port := range w.deliveredPorts(p, a.set) {
 			w.decide(port.set, Accepted, a.decision, &Delivery{Address: to, Port: binary.BigEndian.Uint16(port.data), Interface: out})
 		}

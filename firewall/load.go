@@ -188,16 +188,6 @@ func (w *walker) loadBridgePort(p *packet, v BridgePort) (bits, bdd.Node) {
 	return w.perhaps(Unmodelled, "the bridge port that the packet goes through")
 }
 
-// loadOwner is the user, group or cgroup of the packet's socket. A packet that
-// comes in has none yet.
-func (w *walker) loadOwner(p *packet, key MetaKey) (bits, bdd.Node) {
-	if !p.ofSocket {
-		return nil, bdd.False
-	}
-	text := "the owner of the socket that answers"
-	return w.field(fmt.Sprintf("%s (meta key %d)", text, key), 4, Unmodelled), w.fact(text+" being known", Unmodelled)
-}
-
 // loadRT is nft_rt_get_eval: without a route the rule ends.
 func (w *walker) loadRT(p *packet, v RT) (bits, bdd.Node) {
 	if p.hook <= Prerouting {
@@ -308,13 +298,6 @@ func (w *walker) elementData(e *Element, s *Set, length int) bits {
 		return w.unsettledBits(length, Unread, "what @"+s.Name+" has for the packet")
 	}
 	return constantBits(e.Data).padded(length)
-}
-
-// loadSocket is nft_socket.c: without a local socket the rule ends. Sockets are
-// no part of the rules.
-func (w *walker) loadSocket(p *packet, v Socket) (bits, bdd.Node) {
-	text := p.about + "local socket"
-	return w.field(fmt.Sprintf("%s (socket key %d)", text, v.Key), 16, Unmodelled), w.fact(text+" being there", Unmodelled)
 }
 
 func (w *walker) loadUnpredictable(v Unpredictable) bits {

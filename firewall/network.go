@@ -11,6 +11,8 @@ type Network struct {
 	Rules      []RoutingRule
 	// Groups are the multicast groups that the links have joined.
 	Groups []Group
+	// Sockets are those that take TCP and UDP packets; nil if they are not known.
+	Sockets []LocalSocket
 	// Settings are sysctls by their path below /proc/sys/net, for instance
 	// "ipv4/conf/eth0/rp_filter": "2". A missing one could not be read.
 	Settings map[string]string

@@ -36,7 +36,30 @@ func (o *oracle) evaluator() *firewall.Evaluator {
 	for _, gap := range append(slices.Clone(found), more...) {
 		o.t.Errorf("not read: %s", describe(gap))
 	}
+	network.Sockets = o.sockets(network)
 	return firewall.NewEvaluator(rules, network)
+}
+
+// sockets are those that the test opened.
+func (o *oracle) sockets(network *firewall.Network) []firewall.LocalSocket {
+	list := []firewall.LocalSocket{}
+	for _, s := range o.ns.Sockets() {
+		family := firewall.FamilyIPv6
+		if s.At.Addr().Is4() {
+			family = firewall.FamilyIPv4
+		}
+		local := firewall.LocalSocket{
+			Protocol: s.Protocol, Family: family, Address: s.At.Addr(), Port: s.At.Port(), Remote: s.Peer, V6Only: s.V6Only,
+			Transparent: s.Transparent, Mark: uint32(s.Mark), MarkKnown: true, UID: uint32(s.UID), Owned: true,
+		}
+		for _, link := range network.Interfaces {
+			if link.Name == s.Device {
+				local.Device = link.Index
+			}
+		}
+		list = append(list, local)
+	}
+	return list
 }
 
 func describe(gap gaps.Gap) string { return fmt.Sprintf("%s: %s", gap.Source, gap.Reason) }

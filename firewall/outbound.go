@@ -36,10 +36,11 @@ func (w *walker) answerAccepted(p *packet, live bdd.Node) bdd.Node {
 		return live
 	}
 	a := w.answerPacket(p, protocolTCP, tcpSYN|tcpACK)
-	a.ofSocket = true
+	a.ofSocket = w.e.setting("ipv4", "", "tcp_syncookies") != 2 // a cookie belongs to no socket (tcp_make_synack)
 	if w.e.setting("ipv4", "", "tcp_fwmark_accept") == 1 {
 		a.mark = p.mark
 	}
+	w.fromListener(a, p)
 	return w.leave(a, p, live, "the answer doesn't get out")
 }
 

@@ -67,6 +67,9 @@ type packet struct {
 	// socketKnown says that the packet belongs to a local socket: only outgoing
 	// packets do.
 	ofSocket bool
+	// sockets are the listeners that tproxy gave packets to, of an answer those that
+	// it comes from.
+	sockets []owned
 	// reroute is where a chain of type route changed what the route depends on.
 	reroute bdd.Node
 	// toGroup says that it is a broadcast or multicast: no error answers it.

@@ -51,8 +51,12 @@ func listener(s *socket, devices map[uint32]string, chosen portRange) Listener {
 		V6Only:      s.v6only,
 		V6OnlyKnown: s.v6onlyKnown,
 		Mark:        s.mark,
+		MarkKnown:   s.markKnown,
 		CgroupID:    s.cgroup,
-		UID:         s.uid,
+
+		Transparent:  s.transparent,
+		OptionsKnown: s.optsKnown,
+		UID:          s.uid,
 	}
 	if s.family == 4 {
 		l.V6Only, l.V6OnlyKnown = false, true
@@ -74,7 +78,7 @@ func sameGroup(a, b *socket) bool {
 	return a.protocol == b.protocol && a.family == b.family && a.state == b.state &&
 		a.local == b.local && a.remote == b.remote && a.device == b.device &&
 		a.v6only == b.v6only && a.v6onlyKnown == b.v6onlyKnown &&
-		a.uid == b.uid && a.mark == b.mark && a.binding == b.binding
+		a.uid == b.uid && a.mark == b.mark && a.transparent == b.transparent && a.binding == b.binding
 }
 
 // order is by protocol, port, address and device, and then by all else, so that it
@@ -107,6 +111,7 @@ func orderAtAddress(a, b *socket) int {
 		falseFirst(a.v6onlyKnown, b.v6onlyKnown),
 		cmp.Compare(a.uid, b.uid),
 		cmp.Compare(a.mark, b.mark),
+		falseFirst(a.transparent, b.transparent),
 		cmp.Compare(a.binding, b.binding),
 		cmp.Compare(a.inode, b.inode),
 	)

@@ -53,6 +53,7 @@ const (
 	attrSKV6Only    = 11
 	attrMark        = 15
 	attrCgroupID    = 21
+	attrSockOpt     = 22 // since 5.10
 )
 
 // A portBinding says how a socket got its port: SOCK_BINDPORT_LOCK is set by a
@@ -78,6 +79,9 @@ type socket struct {
 	device      uint32         // interface index, 0 for all
 	uid         uint32
 	mark        uint32
+	markKnown   bool
+	transparent bool
+	optsKnown   bool
 	inode       uint64
 	cookie      uint64 // 0 from /proc
 	cgroup      uint64
@@ -210,7 +214,11 @@ func parseDiagAttributes(data []byte, s *socket) error {
 		case attrSKV6Only:
 			s.v6only, s.v6onlyKnown = a.Uint8() != 0, true
 		case attrMark:
-			s.mark = a.Uint32()
+			s.mark, s.markKnown = a.Uint32(), true
+		case attrSockOpt:
+			if d := a.Data(); len(d) > 0 {
+				s.transparent, s.optsKnown = d[0]&transparentBit() != 0, true
+			}
 		case attrCgroupID:
 			if d := a.Data(); len(d) == 8 {
 				s.cgroup = binary.NativeEndian.Uint64(d)
@@ -218,6 +226,15 @@ func parseDiagAttributes(data []byte, s *socket) error {
 		}
 	}
 	return a.Err()
+}
+
+// transparentBit is the sixth bit-field of struct inet_diag_sockopt, which starts
+// at the least significant bit on a little-endian machine, else at the other end.
+func transparentBit() byte {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return 1 << 5
+	}
+	return 1 << 2
 }
 
 // stateName is the state in the words of ss(8), lower case.

@@ -26,6 +26,7 @@ var globalSettings = []string{
 	"ipv4/fwmark_reflect",
 	"ipv4/tcp_fwmark_accept",
 	"ipv4/tcp_l3mdev_accept",
+	"ipv4/tcp_syncookies",
 	"ipv4/udp_l3mdev_accept",
 	"ipv6/bindv6only",
 	"bridge/bridge-nf-call-iptables",

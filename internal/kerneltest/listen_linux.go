@@ -10,7 +10,8 @@ import (
 
 // sockets are the listeners of a namespace.
 type sockets struct {
-	fds []int
+	fds  []int
+	open []Socket
 	// ports are the wildcard listeners, by protocol and port.
 	ports map[[2]uint16]bool
 	// datagrams are the datagram sockets' ports and protocols by descriptor.
@@ -32,6 +33,24 @@ func (s *sockets) close() {
 	}
 }
 
+// A Socket is a TCP listener or a datagram socket of a namespace.
+type Socket struct {
+	Protocol uint8 // 6, 17 or 136
+	At       netip.AddrPort
+	// Peer is whom a datagram socket is connected to; invalid for nobody.
+	Peer netip.AddrPort
+	// Device is the interface that it is bound to; empty for all.
+	Device string
+	// V6Only keeps IPv4 from an IPv6 socket.
+	V6Only      bool
+	Transparent bool
+	Mark        int
+	// UID is the user who opens the socket.
+	UID int
+	// Shared is SO_REUSEPORT.
+	Shared bool
+}
+
 // Listen opens a listening socket: "tcp", "udp" or "udplite". The unspecified
 // IPv6 address serves both families.
 func (ns *Namespace) Listen(network string, at netip.AddrPort) error {
@@ -39,12 +58,19 @@ func (ns *Namespace) Listen(network string, at netip.AddrPort) error {
 	if !ok {
 		return fmt.Errorf("listening on %s: unknown network %q", at, network)
 	}
-	err := ns.Do(func() error { return ns.sockets.listen(protocol, at) })
-	if err != nil {
-		return fmt.Errorf("listening on %s/%s: %w", at, network, err)
+	return ns.Open(Socket{Protocol: protocol, At: at})
+}
+
+// Open opens a socket.
+func (ns *Namespace) Open(s Socket) error {
+	if err := ns.Do(func() error { return ns.sockets.listen(s) }); err != nil {
+		return fmt.Errorf("listening on %s/%s: %w", s.At, protocolName(s.Protocol), err)
 	}
 	return nil
 }
+
+// Sockets are all that were opened.
+func (ns *Namespace) Sockets() []Socket { return ns.sockets.open }
 
 // ListenEverywhere opens, where there is none yet, a TCP and a UDP socket for
 // both families and every address at each of the ports.
@@ -56,7 +82,7 @@ func (ns *Namespace) ListenEverywhere(ports ...uint16) error {
 					continue
 				}
 				at := netip.AddrPortFrom(netip.IPv6Unspecified(), port)
-				if err := ns.sockets.listen(protocol, at); err != nil {
+				if err := ns.sockets.listen(Socket{Protocol: protocol, At: at}); err != nil {
 					return fmt.Errorf("listening on %s/%s: %w", at, protocolName(protocol), err)
 				}
 			}
@@ -65,35 +91,80 @@ func (ns *Namespace) ListenEverywhere(ports ...uint16) error {
 	})
 }
 
-func (s *sockets) listen(protocol uint8, at netip.AddrPort) error {
+func (s *sockets) listen(socket Socket) error {
 	kind := unix.SOCK_DGRAM
-	if protocol == protocolTCP {
+	if socket.Protocol == protocolTCP {
 		kind = unix.SOCK_STREAM
 	}
-	family, address := socketAddress(at)
-	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(protocol))
+	family, address := socketAddress(socket.At)
+	fd, err := openAs(socket.UID, family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(socket.Protocol))
 	if err != nil {
 		return err
 	}
 	s.fds = append(s.fds, fd)
-	if family == unix.AF_INET6 {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
-			return err
-		}
+	if err := socket.setOptions(fd, family); err != nil {
+		return err
 	}
 	if err := unix.Bind(fd, address); err != nil {
 		return err
 	}
-	if at.Addr() == netip.IPv6Unspecified() {
+	if socket.Peer.IsValid() {
+		_, peer := socketAddress(socket.Peer)
+		if err := unix.Connect(fd, peer); err != nil {
+			return err
+		}
+	}
+	s.open = append(s.open, socket)
+	if socket.everywhere() {
 		if s.ports == nil {
 			s.ports = map[[2]uint16]bool{}
 		}
-		s.ports[[2]uint16{uint16(protocol), at.Port()}] = true
+		s.ports[[2]uint16{uint16(socket.Protocol), socket.At.Port()}] = true
 	}
-	if protocol == protocolTCP {
+	if socket.Protocol == protocolTCP {
 		return unix.Listen(fd, 4096)
 	}
-	return s.watch(fd, datagramSocket{protocol, at.Port()})
+	return s.watch(fd, datagramSocket{socket.Protocol, socket.At.Port()})
+}
+
+// everywhere says that the socket takes packets of both families to every address.
+func (s Socket) everywhere() bool {
+	return s.At.Addr() == netip.IPv6Unspecified() && !s.V6Only && s.Device == "" && !s.Peer.IsValid()
+}
+
+// openAs opens a socket as a user. That is a matter of the calling thread alone.
+func openAs(uid, family, kind, protocol int) (int, error) {
+	if uid != 0 {
+		unix.SetfsuidRetUid(uid)
+		defer unix.SetfsuidRetUid(0)
+	}
+	return unix.Socket(family, kind, protocol)
+}
+
+func (s Socket) setOptions(fd, family int) error {
+	flag := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	type option struct{ level, name, value int }
+	options := []option{{unix.SOL_SOCKET, unix.SO_MARK, s.Mark}, {unix.SOL_SOCKET, unix.SO_REUSEPORT, flag(s.Shared)}}
+	if family == unix.AF_INET6 {
+		options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, flag(s.V6Only)},
+			option{unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, flag(s.Transparent)})
+	} else {
+		options = append(options, option{unix.IPPROTO_IP, unix.IP_TRANSPARENT, flag(s.Transparent)})
+	}
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return err
+		}
+	}
+	if s.Device != "" {
+		return unix.BindToDevice(fd, s.Device)
+	}
+	return nil
 }
 
 // watch has receive look at a datagram socket.
