@@ -86,25 +86,25 @@ func (t trail) with(c *Chain, r *ruling) trail {
 // and returns those that come out.
 func (w *walker) runHook(p *packet, h Hook, live bdd.Node, t trail) (bdd.Node, trail) {
 	p.hook = h
-	chains := w.e.chains[hookKey{p.family, h, false}]
+	turns := w.turns(w.e.chains[hookKey{p.family, h, false}])
 	for _, s := range w.stages(p, h) {
-		for len(chains) > 0 && chains[0].Base.Priority < s.priority {
-			live, t = w.runChain(p, chains[0], live, t)
-			chains = chains[1:]
+		for len(turns) > 0 && turns[0].chain.Base.Priority < s.priority {
+			live, t = w.runTurn(p, turns[0], live, t)
+			turns = turns[1:]
 		}
-		live, t, chains = w.runTied(p, s, chains, live, t)
+		live, t, turns = w.runTied(p, s, turns, live, t)
 	}
-	for _, c := range chains {
-		live, t = w.runChain(p, c, live, t)
+	for _, next := range turns {
+		live, t = w.runTurn(p, next, live, t)
 	}
 	return live, t
 }
 
 // runTied runs a stage and the chains of its very priority. Which of them comes
 // first depends on which was registered first, which no reading tells.
-func (w *walker) runTied(p *packet, s stage, chains []*Chain, live bdd.Node, t trail) (bdd.Node, trail, []*Chain) {
+func (w *walker) runTied(p *packet, s stage, turns []turn, live bdd.Node, t trail) (bdd.Node, trail, []turn) {
 	tied := 0
-	for tied < len(chains) && chains[tied].Base.Priority == s.priority {
+	for tied < len(turns) && turns[tied].chain.Base.Priority == s.priority {
 		tied++
 	}
 	before, after := bdd.False, live
@@ -112,15 +112,15 @@ func (w *walker) runTied(p *packet, s stage, chains []*Chain, live bdd.Node, t t
 		first := w.fact("which was registered first at priority "+strconv.Itoa(int(s.priority))+": the chain or the kernel's own handling", Unmodelled)
 		before, after = w.m.And(live, first), w.m.Diff(live, first)
 	}
-	for _, c := range chains[:tied] {
-		before, t = w.runChain(p, c, before, t)
+	for _, next := range turns[:tied] {
+		before, t = w.runTurn(p, next, before, t)
 	}
 	live, t = s.run(w.m.Or(before, after), t)
 	before, after = w.m.And(live, before), w.m.Diff(live, before)
-	for _, c := range chains[:tied] {
-		after, t = w.runChain(p, c, after, t)
+	for _, next := range turns[:tied] {
+		after, t = w.runTurn(p, next, after, t)
 	}
-	return w.m.Or(before, after), t, chains[tied:]
+	return w.m.Or(before, after), t, turns[tied:]
 }
 
 // A stage is something that the kernel itself does at a hook.

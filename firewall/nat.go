@@ -22,15 +22,15 @@ func (w *walker) natHook(p *packet, h Hook, live bdd.Node, t trail) (bdd.Node, t
 	tracked := w.m.And(live, p.tracking.tracked)
 	gone := bdd.False
 	w.translated = bdd.False
-	for _, c := range w.e.chains[hookKey{p.family, h, true}] {
-		set := w.m.Diff(w.m.Diff(tracked, w.translated), gone)
+	for _, next := range w.turns(w.e.chains[hookKey{p.family, h, true}]) {
+		set := w.m.And(next.when, w.m.Diff(w.m.Diff(tracked, w.translated), gone))
 		if set == bdd.False {
-			break
+			continue
 		}
-		r := w.baseChain(p, c, set)
+		r := w.baseChain(p, next.chain, set)
 		w.settle(p, r)
 		gone = w.m.Or(gone, w.m.Diff(set, w.remaining(r)))
-		t = t.with(c, r)
+		t = t.with(next.chain, r)
 	}
 	if h == Input || h == Postrouting {
 		p.tracking.sourceDone = true
