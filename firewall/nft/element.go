@@ -67,6 +67,9 @@ func (s *set) decodeElements(bounds []bound, list []byte) []bound {
 	var a attributes
 	each(list, listElement, func(b []byte) {
 		a.parse(b)
+		if len(bounds) == cap(bounds) {
+			bounds = slices.Grow(bounds, max(len(bounds), 16)) // append alone would copy a large set over and over
+		}
 		bounds = append(bounds, s.decodeElement(&a))
 	})
 	return bounds
@@ -150,7 +153,7 @@ func (s *set) setElements(bounds []bound) {
 		ends = ends || b.KeyEnd != nil
 		members = append(members, b)
 	}
-	slices.SortStableFunc(members, compareBounds)
+	slices.SortFunc(members, compareBounds)
 	if s.Interval && !ends && len(s.Fields) == 0 {
 		s.Elements = fold(members)
 	} else {
@@ -159,7 +162,8 @@ func (s *set) setElements(bounds []bound) {
 	s.Count = uint64(len(s.Elements))
 }
 
-// compareBounds orders by key. Where one interval ends and the next begins the end comes first.
+// compareBounds orders by key. Where one interval ends and the next begins the
+// end comes first. Keys are different but where they are the corners of boxes.
 func compareBounds(a, b bound) int {
 	if c := bytes.Compare(a.Key, b.Key); c != 0 {
 		return c
@@ -170,7 +174,7 @@ func compareBounds(a, b bound) int {
 	case b.end && !a.end:
 		return 1
 	}
-	return 0
+	return bytes.Compare(a.KeyEnd, b.KeyEnd)
 }
 
 func singles(bounds []bound) []firewall.Element {
