@@ -3,6 +3,7 @@ package firewall
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/netglance/netglance/internal/bdd"
 )
@@ -125,6 +126,9 @@ type elementGroup struct {
 func (w *walker) grouped(s *Set) []elementGroup { return w.e.groups[s] }
 
 func groupElements(s *Set) []elementGroup {
+	if len(s.Elements) > 0 && !slices.ContainsFunc(s.Elements, meansMore) {
+		return []elementGroup{{first: &s.Elements[0], elements: s.Elements}}
+	}
 	index := make(map[string]int)
 	var groups []elementGroup
 	for i := range s.Elements {
@@ -138,6 +142,11 @@ func groupElements(s *Set) []elementGroup {
 		groups = append(groups, elementGroup{first: e, elements: []Element{*e}})
 	}
 	return groups
+}
+
+// meansMore says that an element is more than a member of its set.
+func meansMore(e Element) bool {
+	return len(e.Steps) > 0 || len(e.Data) > 0 || e.Object != "" || e.Verdict != nil
 }
 
 // elementMeaning is equal for elements that mean the same; false where the
