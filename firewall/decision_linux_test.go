@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +18,9 @@ import (
 // A decision table is a file of testdata/decisions: what it is about in words,
 // then sections.
 //
-//	-- network --   optional: "sysctl NAME VALUE", "route …", "ip …" a line
+//	-- network --   optional: "sysctl NAME VALUE", "route …", "ip …", "closed PORT",
+//	                "listen PROTOCOL ADDRESS:PORT [transparent] [v6only] [shared]
+//	                [mark N] [uid N] [device NAME] [peer ADDRESS:PORT]" a line
 //	-- rules --     an nft script
 //	-- packets --   VIA PROTOCOL SOURCE[:PORT] DESTINATION:PORT EXPECTED
 //
@@ -25,11 +28,15 @@ import (
 // "accept at ADDRESS:PORT via LINK" (forwarded), "reject", "drop", or
 // "conditional drop|accept" with the fates that are possible. What is expected
 // was written by hand; the kernel and the evaluator are both held to it. The link
-// "lo" is for the kernel alone: a program of the host itself connects.
+// "lo" is for the kernel alone: a program of the host itself connects. A port that
+// is not among the network's lines has sockets for everything.
 type decisionTable struct {
 	layout  kerneltest.Layout
 	rules   string
 	packets []decision
+	sockets []kerneltest.Socket
+	// named are the ports that the network's lines open or leave closed.
+	named map[uint16]bool
 }
 
 type decision struct {
@@ -80,6 +87,12 @@ func (d decisionTable) check(t *testing.T, file string) {
 			listeners = append(listeners, port(m[2]))
 		}
 	}
+	for _, s := range d.sockets {
+		if err := o.ns.Open(s); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	listeners = slices.DeleteFunc(listeners, func(port uint16) bool { return d.named[port] })
 	if err := o.ns.ListenEverywhere(listeners...); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +158,7 @@ func (j judgement) expectation(port uint16) string {
 }
 
 func parseDecisionTable(text string) (decisionTable, error) {
-	table := decisionTable{layout: kerneltest.Layout{
+	table := decisionTable{named: map[uint16]bool{}, layout: kerneltest.Layout{
 		Interfaces: decisionLinks, Routes: decisionRoutes[:len(decisionRoutes):len(decisionRoutes)],
 		Sysctls: map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"},
 	}}
@@ -191,10 +204,59 @@ func (d *decisionTable) addNetwork(line string) error {
 		d.layout.Routes = append(d.layout.Routes, rest)
 	case "ip":
 		d.layout.Setup = append(d.layout.Setup, rest)
+	case "closed":
+		n, err := strconv.ParseUint(rest, 10, 16)
+		d.named[uint16(n)] = true
+		return err
+	case "listen":
+		s, err := parseSocket(strings.Fields(rest))
+		d.named[s.At.Port()] = true
+		d.sockets = append(d.sockets, s)
+		return err
 	default:
-		return fmt.Errorf("want sysctl, route or ip: %q", line)
+		return fmt.Errorf("want sysctl, route, ip, listen or closed: %q", line)
 	}
 	return nil
+}
+
+func parseSocket(words []string) (s kerneltest.Socket, err error) {
+	if len(words) < 2 {
+		return s, fmt.Errorf("want listen PROTOCOL ADDRESS:PORT: %q", words)
+	}
+	s.Protocol = protocols[words[0]]
+	if s.At, err = netip.ParseAddrPort(words[1]); err != nil {
+		return s, err
+	}
+	for words = words[2:]; len(words) > 0 && err == nil; words = words[1:] {
+		switch words[0] {
+		case "transparent":
+			s.Transparent = true
+			continue
+		case "v6only":
+			s.V6Only = true
+			continue
+		case "shared":
+			s.Shared = true
+			continue
+		}
+		if len(words) < 2 {
+			return s, fmt.Errorf("%q is no option or lacks its value", words[0])
+		}
+		switch words[0] {
+		case "mark":
+			s.Mark, err = strconv.Atoi(words[1])
+		case "uid":
+			s.UID, err = strconv.Atoi(words[1])
+		case "device":
+			s.Device = words[1]
+		case "peer":
+			s.Peer, err = netip.ParseAddrPort(words[1])
+		default:
+			return s, fmt.Errorf("unknown option %q", words[0])
+		}
+		words = words[1:]
+	}
+	return s, err
 }
 
 var protocols = map[string]uint8{"tcp": 6, "udp": 17}
