@@ -16,8 +16,9 @@ type Opening struct {
 	// every protocol.
 	Ports    []PortRange
 	AllPorts bool
-	// Protocols are those without ports.
-	Protocols []uint8
+	// Protocols are those without ports; OtherProtocols stands for more than 16 of them.
+	Protocols      []uint8
+	OtherProtocols bool
 	// Sources are empty where any source is among them, or too many to list: then
 	// SomeSources is set.
 	Sources     []netip.Prefix
@@ -89,7 +90,7 @@ func (v *watch) opening(w *walker, set bdd.Node) (Opening, bool) {
 	case len(l.prefixes) != 1 || l.prefixes[0].Bits() > 0:
 		o.Sources = l.prefixes
 	}
-	return o, o.AllPorts || len(o.Ports)+len(o.Protocols) > 0
+	return o, o.AllPorts || o.OtherProtocols || len(o.Ports)+len(o.Protocols) > 0
 }
 
 // outside is where a link leads out of the host.
@@ -132,6 +133,9 @@ func (v *watch) openPorts(w *walker, set bdd.Node, o *Opening) {
 		return
 	}
 	v.openProtocols(w, ports, protocol, 0, 0, o)
+	if len(o.Protocols) > maxOpenProtocols {
+		o.Protocols, o.OtherProtocols = nil, true
+	}
 }
 
 // openProtocols follows the bits of the protocol, and lists each one's ports.
@@ -149,9 +153,7 @@ func (v *watch) openProtocols(w *walker, ports bdd.Node, first, depth int, numbe
 		return
 	}
 	if !hasPorts(number) {
-		if len(o.Protocols) < maxOpenProtocols {
-			o.Protocols = append(o.Protocols, number)
-		}
+		o.Protocols = append(o.Protocols, number)
 		return
 	}
 	l := lister{m: w.m, first: levelsOf(w, v.first.transport[16:32]), width: 16, limit: maxPortRanges}

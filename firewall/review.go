@@ -115,10 +115,10 @@ func (e *Evaluator) reviewGroups(family Family, hook Hook) [][]*Chain {
 func (e *Evaluator) ruleReview(rule *Rule, t *tally, chain ChainReview, unknown, blind bool) RuleReview {
 	r := RuleReview{Rule: rule}
 	switch {
-	case t != nil && t.acted:
-		r.Use, r.Openings = Works, t.openings
 	case chain.Unused != Used:
 		r.Use = ChainUnused
+	case t != nil && t.acted:
+		r.Use, r.Openings = Works, t.openings
 	case unknown || blind && (t == nil || !t.entered):
 	case t == nil || !t.entered:
 		r.Use, r.By = ChainUnused, callers(rule.Chain)

@@ -176,3 +176,23 @@ func answers() []Answer {
 		Explanation: firewall.Explanation{Part: firewall.Part{Fate: firewall.Undecided, Sources: firewall.Sources{Prefixes: prefixes("0.0.0.0/0")}}},
 	}}
 }
+
+// reviewed is ruleset with everything that can be said of rules.
+func reviewed() (*firewall.Ruleset, correlate.RulesReview) {
+	rules := ruleset()
+	in, web, dead := rules.Tables[0].Chains[0], rules.Tables[0].Chains[1], rules.Tables[0].Chains[2]
+	wire := rules.Tables[2].Chains[1]
+	return rules, correlate.RulesReview{
+		Opens: map[*firewall.Rule]string{in.Rules[1]: "IPv4 and IPv6 22/tcp from anywhere"},
+		Rules: map[*firewall.Rule][]correlate.Reason{
+			in.Rules[1]:  {{Code: "nobody_serves", Text: "no socket listens on 22/tcp"}},
+			in.Rules[2]:  {{Code: "shadowed", Text: "all that it matches is taken by inet filter input rule 1 (tcp dport 80 jump web)"}},
+			web.Rules[1]: {{Code: "not_known", Text: "whether it can ever act takes too much work to tell"}},
+		},
+		Chains: map[*firewall.Chain][]correlate.Reason{
+			dead: {{Code: "no_caller", Text: "no base chain leads here"}},
+			wire: {{Code: "device_missing", Text: "this host has no eth1"}},
+		},
+		OneSided: []correlate.Reason{{Code: "one_sided", Text: "6379/tcp is open for IPv6 and filtered for IPv4, coming in by eth0"}},
+	}
+}

@@ -31,8 +31,8 @@ func outputs() map[string]func(io.Writer) error {
 		"firewall.json":        func(w io.Writer) error { return FirewallJSON(w, gapped(), exposures()) },
 		"listeners.txt":        func(w io.Writer) error { return ListenersText(w, sockets(), Style{}) },
 		"listeners.json":       func(w io.Writer) error { return ListenersJSON(w, host(), sockets()) },
-		"rules.txt":            func(w io.Writer) error { return RulesText(w, ruleset(), Style{}) },
-		"rules.json":           func(w io.Writer) error { return RulesJSON(w, host(), ruleset()) },
+		"rules.txt":            func(w io.Writer) error { rules, found := reviewed(); return RulesText(w, rules, found, Style{}) },
+		"rules.json":           func(w io.Writer) error { rules, found := reviewed(); return RulesJSON(w, host(), rules, found) },
 		"explain.txt":          func(w io.Writer) error { return ExplainText(w, host(), answers(), Style{}) },
 		"explain.json":         func(w io.Writer) error { return ExplainJSON(w, gapped(), answers()) },
 		"answer.json":          func(w io.Writer) error { _, err := w.Write(AnswerLine(answers()[0].Explanation)); return err },
@@ -139,7 +139,7 @@ func TestEmptyAnswersAreArraysNotNull(t *testing.T) {
 	for name, f := range map[string]func(io.Writer) error{
 		"firewall.json":  func(w io.Writer) error { return FirewallJSON(w, Host{}, []correlate.Exposure{{}}) },
 		"listeners.json": func(w io.Writer) error { return ListenersJSON(w, Host{}, []listeners.Listener{{}}) },
-		"rules.json":     func(w io.Writer) error { return RulesJSON(w, Host{}, &firewall.Ruleset{}) },
+		"rules.json":     func(w io.Writer) error { return RulesJSON(w, Host{}, &firewall.Ruleset{}, correlate.RulesReview{}) },
 		"explain.json":   func(w io.Writer) error { return ExplainJSON(w, Host{}, []Answer{{}}) },
 	} {
 		var v any
@@ -200,8 +200,8 @@ func TestHostileTextIsNeutralizedInEveryFormat(t *testing.T) {
 		"firewall json":  func(w io.Writer) error { return FirewallJSON(w, h, []correlate.Exposure{e}) },
 		"listeners text": func(w io.Writer) error { return ListenersText(w, []listeners.Listener{l}, Style{}) },
 		"listeners json": func(w io.Writer) error { return ListenersJSON(w, h, []listeners.Listener{l}) },
-		"rules text":     func(w io.Writer) error { return RulesText(w, rules, Style{}) },
-		"rules json":     func(w io.Writer) error { return RulesJSON(w, h, rules) },
+		"rules text":     func(w io.Writer) error { return RulesText(w, rules, correlate.RulesReview{}, Style{}) },
+		"rules json":     func(w io.Writer) error { return RulesJSON(w, h, rules, correlate.RulesReview{}) },
 		"explain text":   func(w io.Writer) error { return ExplainText(w, h, []Answer{answer}, Style{}) },
 		"explain json":   func(w io.Writer) error { return ExplainJSON(w, h, []Answer{answer}) },
 		"gaps":           func(w io.Writer) error { return GapsText(w, h, Style{}) },

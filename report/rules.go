@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 )
 
@@ -14,18 +15,21 @@ var hooks = []firewall.Hook{firewall.Ingress, firewall.Prerouting, firewall.Inpu
 type rulesJSON struct {
 	document
 	Chains []chainJSON `json:"chains"`
+	// OneSided are ports that are open in one family and filtered in the other.
+	OneSided []reasonJSON `json:"one_sided"`
 }
 
 // A chainJSON is a base chain, or one that another chain calls, after the first that does.
 type chainJSON struct {
-	Backend  string     `json:"backend"`
-	Family   string     `json:"family"`
-	Table    string     `json:"table"`
-	Chain    string     `json:"chain"`
-	Dormant  bool       `json:"dormant"`
-	Base     *baseJSON  `json:"base,omitempty"`
-	CalledBy []string   `json:"called_by"`
-	Rules    []ruleJSON `json:"rules"`
+	Backend  string       `json:"backend"`
+	Family   string       `json:"family"`
+	Table    string       `json:"table"`
+	Chain    string       `json:"chain"`
+	Dormant  bool         `json:"dormant"`
+	Base     *baseJSON    `json:"base,omitempty"`
+	CalledBy []string     `json:"called_by"`
+	Findings []reasonJSON `json:"findings"`
+	Rules    []ruleJSON   `json:"rules"`
 }
 
 type baseJSON struct {
@@ -42,6 +46,17 @@ type ruleJSON struct {
 	Text    string   `json:"text"`
 	Comment string   `json:"comment,omitempty"`
 	Calls   []string `json:"calls,omitempty"`
+	// Opens is in words: JSON has the same facts in "netglance firewall --json".
+	Opens    string       `json:"opens,omitempty"`
+	Findings []reasonJSON `json:"findings"`
+}
+
+func findings(list []correlate.Reason) []reasonJSON {
+	out := make([]reasonJSON, 0, len(list))
+	for _, r := range list {
+		out = append(out, reasonJSON{r.Code, Clean(r.Text)})
+	}
+	return out
 }
 
 // inOrder calls f for every chain in the order in which packets meet them: base
@@ -94,19 +109,20 @@ func callers(rules *firewall.Ruleset) map[*firewall.Chain][]string {
 }
 
 // RulesJSON writes the answer of "netglance firewall rules" (schema/rules.json).
-func RulesJSON(w io.Writer, h Host, rules *firewall.Ruleset) error {
-	out := rulesJSON{document: newDocument(h), Chains: []chainJSON{}}
+func RulesJSON(w io.Writer, h Host, rules *firewall.Ruleset, found correlate.RulesReview) error {
+	out := rulesJSON{document: newDocument(h), Chains: []chainJSON{}, OneSided: findings(found.OneSided)}
 	called := callers(rules)
 	inOrder(rules, func(c *firewall.Chain) {
 		j := chainJSON{
 			Backend: c.Table.Backend.String(), Family: c.Table.Family.String(), Table: Clean(c.Table.Name), Chain: Clean(c.Name),
-			Dormant: c.Table.Dormant, CalledBy: append([]string{}, called[c]...), Rules: make([]ruleJSON, 0, len(c.Rules)),
+			Dormant: c.Table.Dormant, CalledBy: append([]string{}, called[c]...), Findings: findings(found.Chains[c]), Rules: make([]ruleJSON, 0, len(c.Rules)),
 		}
 		if b := c.Base; b != nil {
 			j.Base = &baseJSON{b.Hook.String(), b.Type.String(), b.Priority, b.Policy.String(), cleanAll(b.Devices)}
 		}
 		for _, r := range c.Rules {
-			rule := ruleJSON{Number: r.Number, Handle: r.Handle, Text: Clean(r.Text()), Comment: Clean(r.Comment)}
+			rule := ruleJSON{Number: r.Number, Handle: r.Handle, Text: Clean(r.Text()), Comment: Clean(r.Comment),
+				Opens: Clean(found.Opens[r]), Findings: findings(found.Rules[r])}
 			for _, to := range r.JumpTargets() {
 				rule.Calls = append(rule.Calls, Clean(to.Name))
 			}
@@ -119,8 +135,8 @@ func RulesJSON(w io.Writer, h Host, rules *firewall.Ruleset) error {
 
 // RulesText writes the rules in the order in which a packet meets them. A chain
 // that is called stands indented below the first rule that calls it.
-func RulesText(w io.Writer, rules *firewall.Ruleset, s Style) error {
-	p := rulePrinter{style: s, shown: map[*firewall.Chain]bool{}}
+func RulesText(w io.Writer, rules *firewall.Ruleset, found correlate.RulesReview, s Style) error {
+	p := rulePrinter{style: s, found: found, shown: map[*firewall.Chain]bool{}}
 	for _, h := range hooks {
 		chains := rules.BaseChains(h)
 		if len(chains) == 0 {
@@ -132,6 +148,7 @@ func RulesText(w io.Writer, rules *firewall.Ruleset, s Style) error {
 		}
 	}
 	p.unreached(rules)
+	p.oneSided()
 	if p.b.Len() == 0 {
 		p.line(0, "There are no rules.")
 	}
@@ -142,6 +159,7 @@ func RulesText(w io.Writer, rules *firewall.Ruleset, s Style) error {
 type rulePrinter struct {
 	b     strings.Builder
 	style Style
+	found correlate.RulesReview
 	shown map[*firewall.Chain]bool
 }
 
@@ -157,15 +175,45 @@ const deepest = 34
 func (p *rulePrinter) chain(c *firewall.Chain, depth int) {
 	p.shown[c] = true
 	p.line(depth, p.style.paint(cell{chainTitle(c), cyan}))
+	for _, reason := range p.found.Chains[c] {
+		if reason.Code != "dormant" && reason.Code != "no_caller" { // the titles tell
+			p.line(depth, p.style.paint(cell{"! " + Clean(reason.Text), yellow}))
+		}
+	}
 	width := len(fmt.Sprint(len(c.Rules)))
 	for _, r := range c.Rules {
 		p.line(depth+1, fmt.Sprintf("%*d  %s", width, r.Number, Clean(r.Text())))
+		p.review(r, depth+1, width+2)
 		for _, to := range r.JumpTargets() {
 			if p.shown[to] {
 				continue
 			}
 			p.chain(to, depth+3)
 		}
+	}
+}
+
+// review says below a rule what it opens, and what is odd about it.
+func (p *rulePrinter) review(r *firewall.Rule, depth, indent int) {
+	space := strings.Repeat(" ", indent)
+	if text := p.found.Opens[r]; text != "" {
+		p.line(depth, space+p.style.paint(cell{"opens " + Clean(text), dim}))
+	}
+	for _, reason := range p.found.Rules[r] {
+		mark := "! never acts: "
+		if reason.Code == "nobody_serves" || reason.Code == "not_known" {
+			mark = "! "
+		}
+		p.line(depth, space+p.style.paint(cell{mark + Clean(reason.Text), yellow}))
+	}
+}
+
+func (p *rulePrinter) oneSided() {
+	for i, reason := range p.found.OneSided {
+		if i == 0 {
+			p.line(0, p.style.paint(cell{"open in one family, filtered in the other", bold}))
+		}
+		p.line(1, p.style.paint(cell{"! " + Clean(reason.Text), yellow}))
 	}
 }
 

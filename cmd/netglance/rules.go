@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/report"
 )
 
@@ -11,7 +13,9 @@ func newRules(a *app) *cobra.Command {
 		Use:   "rules",
 		Short: "The rules in the order in which a packet meets them",
 		Long: `rules lists all rules, hook by hook, base chains by priority across tables and
-families, and chains that are called below the first rule that calls them.`,
+families, and chains that are called below the first rule that calls them. Below a
+rule stands what it opens, and what is odd about it: that no packet can make it
+act, and what takes them away, or that nothing listens on the ports it opens.`,
 		Example: "  sudo netglance firewall rules",
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return a.rules() },
@@ -23,13 +27,21 @@ func (a *app) rules() error {
 	if err != nil {
 		return err
 	}
-	s := readRules(host)
+	s := readAll(host)
+	found := s.reviewRules()
 	if a.json {
-		return internal(report.RulesJSON(a.out, s.about, s.rules))
+		return internal(report.RulesJSON(a.out, s.about, s.rules, found))
 	}
 	a.notes(s.about)
 	if len(s.rules.Tables) == 0 && len(s.unread) > 0 {
 		return nil // "no rule" and "could not read the rules" never look alike
 	}
-	return internal(report.RulesText(a.out, s.rules, a.style()))
+	return internal(report.RulesText(a.out, s.rules, found, a.style()))
+}
+
+// reviewRules joins the rules with what listens.
+func (s *survey) reviewRules() correlate.RulesReview {
+	evaluator := firewall.NewEvaluator(s.rules, s.network)
+	in := correlate.Input{Listeners: s.sockets, Network: s.network, Rules: s.rules, Firewall: evaluator, Unread: s.unread}
+	return correlate.ReviewRules(in, evaluator.Review(), correlate.Analyze(in), !s.socketsUnread)
 }
