@@ -32,6 +32,10 @@ type Host interface {
 	// that start as argument, as the legacy tables (IPT_SO_GET_INFO, 64, and
 	// IPT_SO_GET_ENTRIES, 65) and ipset (83) are asked. Other options are refused.
 	Getsockopt(family, level, option int, argument []byte, size int) ([]byte, error)
+	// IptablesSave is what iptables-legacy-save -c prints, or ip6tables-legacy-save, of
+	// an address family's tables. It runs that program: ask only where Getsockopt was
+	// refused, and ip_tables_names lists a table.
+	IptablesSave(family int) ([]byte, error)
 	// SocketHolders is text: a line "PID FD INODE" for every descriptor of every
 	// visible process that is a socket, and a line "PID ! EACCES" (or another errno's
 	// name) for a process whose descriptors could not all be read, after the lines of

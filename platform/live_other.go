@@ -27,6 +27,7 @@ func (unsupported) ReadFile(name string) ([]byte, error)  { return nil, errNoLiv
 func (unsupported) ReadDir(name string) ([]string, error) { return nil, errNoLive(name) }
 func (unsupported) Readlink(name string) (string, error)  { return "", errNoLive(name) }
 func (unsupported) Netlink(int, []byte) ([]byte, error)   { return nil, errNoLive("netlink") }
+func (unsupported) IptablesSave(int) ([]byte, error)      { return nil, errNoLive("iptables-save") }
 func (unsupported) SocketHolders() ([]byte, error)        { return nil, errNoLive("socket holders") }
 func (unsupported) OS() string                            { return runtime.GOOS }
 func (unsupported) Time() time.Time                       { return time.Now().UTC() }

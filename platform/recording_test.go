@@ -72,6 +72,13 @@ func (h *fakeHost) Getsockopt(family, level, option int, argument []byte, size i
 }
 
 func (h *fakeHost) SocketHolders() ([]byte, error) { return []byte("1 3 4711\n2 ! EACCES\n"), nil }
+func (h *fakeHost) IptablesSave(family int) ([]byte, error) {
+	if family != 2 {
+		return nil, fmt.Errorf("ip6tables-legacy-save: %w", syscall.ENOENT)
+	}
+	return []byte("*filter\nCOMMIT\n"), nil
+}
+
 func (h *fakeHost) SocketTable() ([]byte, error) {
 	return []byte("{\"reader\":{\"tool\":\"lsof\"}}\n"), nil
 }
@@ -108,6 +115,10 @@ func observe(host Host) string {
 	for _, family := range []int{2, 10} {
 		value, err := host.Getsockopt(family, levelIPv4, 64, []byte("filter\x00"), 84)
 		say(fmt.Sprintf("socket option, family %d", family), value, err)
+	}
+	for _, family := range []int{2, 10} {
+		text, err := host.IptablesSave(family)
+		say(fmt.Sprintf("iptables-save, family %d", family), text, err)
 	}
 	holders, err := host.SocketHolders()
 	say("holders", holders, err)

@@ -160,16 +160,70 @@ func TestUnseenOwnersAreNullWithAGap(t *testing.T) {
 	}
 }
 
-func TestASystemWithoutDecodersSaysSo(t *testing.T) {
-	open := locked(t, func(h *lockedHost) { h.os = "darwin" })
-	for _, args := range [][]string{{"firewall"}, {"listeners"}, {"firewall", "rules"}, {"firewall", "--json"}, {"listeners", "--json"}} {
-		out, errs, code := netglanceIn(t, open, args...)
-		if code != exitDone || !strings.Contains(out+errs, "does not read this system") {
-			t.Errorf("%v ended with %d: %q %q", args, code, out, errs)
-		}
+// A tableHost is a host whose sockets come as a table, and whose rules can't be read.
+type tableHost struct {
+	platform.Host // nil: nothing else is asked for
+	os, table     string
+}
+
+func (h tableHost) OS() string { return h.os }
+func (h tableHost) SocketTable() ([]byte, error) {
+	if h.table == "" {
+		return nil, fmt.Errorf("lsof: %w", fs.ErrNotExist)
 	}
-	if _, _, code := netglanceIn(t, open, "firewall", "--fail-on", "exposed"); code != exitUnread {
-		t.Errorf("asked to judge: ended with %d", code)
+	return []byte(h.table), nil
+}
+
+func tableOf(h tableHost) func(string) (platform.Host, error) {
+	return func(string) (platform.Host, error) { return h, nil }
+}
+
+// 28 is AF_INET6 of FreeBSD.
+const freeBSDTable = `{"reader":{"tool":"lsof","uid":0}}
+{"socket":{"family":28,"type":1,"localaddr":{"ip":"*","port":22},"remoteaddr":{"ip":"","port":0},"status":"LISTEN","pid":640}}
+{"socket":{"family":2,"type":1,"localaddr":{"ip":"127.0.0.1","port":5432},"remoteaddr":{"ip":"","port":0},"status":"LISTEN","pid":701}}
+{"process":{"pid":640,"name":"sshd","uid":0,"user":"root"}}
+{"process":{"pid":701,"name":"postgres","uid":770,"user":"postgres"}}
+`
+
+func TestWhereRulesCantBeReadPortsAreUnknownAndOwned(t *testing.T) {
+	open := tableOf(tableHost{os: "freebsd", table: freeBSDTable})
+	out, _, code := netglanceIn(t, open, "firewall", "--json")
+	if got := labels(t, out); code != exitDone || len(got) != 2 || got[22] != "unknown" || got[5432] != "unknown" {
+		t.Errorf("ended with %d, labels %v", code, got)
+	}
+	out, _, code = netglanceIn(t, open, "firewall")
+	if code != exitDone || !strings.Contains(out, "sshd 640") || !strings.Contains(out, "does not read this system's rules") || !strings.Contains(out, "pfctl") {
+		t.Errorf("ended with %d: %q", code, out)
+	}
+	out, _, code = netglanceIn(t, open, "listeners")
+	if code != exitDone || !strings.Contains(out, "sshd 640") || !strings.Contains(out, "postgres") {
+		t.Errorf("listeners ended with %d: %q", code, out)
+	}
+	out, _, code = netglanceIn(t, open, "listeners", "--json")
+	if code != exitDone || !strings.Contains(out, `"uid":null`) || !strings.Contains(out, `"v6only":null`) {
+		t.Errorf("listeners --json ended with %d: %q", code, out)
+	}
+	if _, errs, code := netglanceIn(t, open, "firewall", "--fail-on", "exposed"); code != exitUnread || !strings.Contains(errs, "freebsd") {
+		t.Errorf("asked to judge: ended with %d, %q", code, errs)
+	}
+}
+
+func TestASystemWhoseSocketsCantBeReadSaysSo(t *testing.T) {
+	for _, os := range []string{"freebsd", "windows"} {
+		open := tableOf(tableHost{os: os})
+		for _, args := range [][]string{{"firewall"}, {"listeners"}, {"firewall", "--json"}, {"listeners", "--json"}} {
+			out, errs, code := netglanceIn(t, open, args...)
+			if code != exitDone || !strings.Contains(out+errs, "the sockets could not be read") {
+				t.Errorf("%s: %v ended with %d: %q %q", os, args, code, out, errs)
+			}
+		}
+		if _, errs, code := netglanceIn(t, open, "firewall", "rules"); code != exitDone || !strings.Contains(errs, "does not read this system's rules") {
+			t.Errorf("%s: rules ended with %d: %q", os, code, errs)
+		}
+		if _, _, code := netglanceIn(t, open, "firewall", "--fail-on", "exposed"); code != exitUnread {
+			t.Errorf("%s: asked to judge: ended with %d", os, code)
+		}
 	}
 }
 

@@ -67,8 +67,12 @@ func Read(source Source, sets Sets) ([]*firewall.Table, []gaps.Gap) {
 			found = append(found, p.gap("whether iptables-legacy filters packets could not be seen", err))
 			continue
 		}
+		saved := fallback{source: source, family: p, sets: sets}
 		for _, name := range names {
 			table, err := readTable(source, p, name, sets)
+			if refused(err) {
+				table, err = saved.table(name, err)
+			}
 			if err != nil {
 				found = append(found, p.gap(fmt.Sprintf("the %s table %q of iptables-legacy could not be read", p.family, name), err))
 				continue
