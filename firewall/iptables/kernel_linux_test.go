@@ -110,17 +110,16 @@ type backend struct {
 	// empty takes all rules out, where loading doesn't do it.
 	empty string
 	read  func(host platform.Host, sets *ipset.Sets) ([]*firewall.Table, []gaps.Gap)
-	sets  bool
 }
 
 var legacy = backend{"legacy", "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\nCOMMIT\n", func(host platform.Host, sets *ipset.Sets) ([]*firewall.Table, []gaps.Gap) {
 	return iptables.Read(host, sets)
-}, true}
+}}
 
-var inNFT = backend{"nft", "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\nCOMMIT\n", func(host platform.Host, _ *ipset.Sets) ([]*firewall.Table, []gaps.Gap) {
-	rules, found := nft.Read(host, nil)
+var inNFT = backend{"nft", "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\nCOMMIT\n", func(host platform.Host, sets *ipset.Sets) ([]*firewall.Table, []gaps.Gap) {
+	rules, found := nft.Read(host, sets)
 	return rules.Tables, found
-}, false}
+}}
 
 func TestRandomLegacyRulesDoWhatTheKernelDoes(t *testing.T) { compareBoth(t, legacy) }
 
@@ -148,11 +147,10 @@ func compareRandom(t *testing.T, b backend, v6 bool) {
 	}
 	tool := map[bool]string{false: "iptables-", true: "ip6tables-"}[v6] + b.name + "-restore"
 	file := filepath.Join(t.TempDir(), "rules")
-	total, wrong, conditional, refused := 0, 0, 0, 0
-	fates := map[firewall.Fate]int{}
+	answers := answers{fates: map[firewall.Fate]int{}}
 	first, last := seeds(t)
 	for seed := first; seed <= last; seed++ {
-		g := &generator{rand.New(rand.NewPCG(seed, 7)), v6, b.sets}
+		g := &generator{rand.New(rand.NewPCG(seed, 7)), v6}
 		rules := g.ruleset()
 		load := func(text string) error {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -166,7 +164,7 @@ func compareRandom(t *testing.T, b backend, v6 bool) {
 		}
 		if err := load(rules); err != nil {
 			// iptables-nft has no way to write down a network of every address, inverted
-			refused++
+			answers.refused++
 			if b.name == legacy.name {
 				t.Errorf("seed %d: %v\n%s", seed, err, rules)
 			}
@@ -178,45 +176,62 @@ func compareRandom(t *testing.T, b backend, v6 bool) {
 			t.Errorf("gap: %s: %v", gap.Reason, gap.Err)
 		}
 		evaluator := firewall.NewEvaluator(&firewall.Ruleset{Tables: tables}, network)
-		probes := packets(g.Rand, v6, packetCount())
-		var listening []uint16
-		for _, p := range probes {
-			listening = append(listening, p.Port)
-		}
-		if err := ns.ListenEverywhere(append(listening, 22, 53, 80, 443, 1024, 8080, 50000)...); err != nil {
-			t.Fatal(err)
-		}
-		outcomes := ns.Probe(probes)
-		reported := false
-		for i, p := range probes {
-			total++
-			fates[fate(p, outcomes[i])]++
-			x, crash := explain(evaluator, p)
-			if x.Fate == firewall.Conditional {
-				conditional++
-			}
-			if crash == nil && agrees(x, fate(p, outcomes[i])) {
-				continue
-			}
-			ns.Forget()
-			again := ns.Probe([]kerneltest.Probe{p})[0]
-			if crash == nil && agrees(x, fate(p, again)) {
-				continue
-			}
-			wrong++
-			if !reported {
-				reported = true
-				t.Errorf("seed %d, %v: kernel %v (%v), netglance %v %v %v, by %s\npath %v\n%s", seed, p, fate(p, again), again, x.Fate, crash, x.Outcomes, x.DecidedBy.Text, path(x), rules)
-			}
-		}
+		answers.compare(t, ns, evaluator, packets(g.Rand, v6, packetCount()), fmt.Sprintf("seed %d", seed), rules)
 	}
-	t.Logf("%d packets, %d wrong, %d conditional (%.2f%%), %d rulesets refused; the kernel: %v",
-		total, wrong, conditional, 100*float64(conditional)/float64(max(total, 1)), refused, fates)
-	if int(last-first)+1 < 2*refused {
-		t.Errorf("%d rulesets of %d were refused", refused, last-first+1)
+	t.Log(&answers)
+	if int(last-first)+1 < 2*answers.refused {
+		t.Errorf("%d rulesets of %d were refused", answers.refused, last-first+1)
 	}
-	if 100*conditional > total {
-		t.Errorf("%d of %d answers are conditional", conditional, total)
+	if 100*answers.conditional > answers.total {
+		t.Errorf("%d of %d answers are conditional", answers.conditional, answers.total)
+	}
+}
+
+// answers count what netglance said, and what the kernel did.
+type answers struct {
+	total, wrong, conditional int
+	// refused are rulesets that the tools did not load.
+	refused int
+	fates   map[firewall.Fate]int
+}
+
+func (a *answers) String() string {
+	return fmt.Sprintf("%d packets, %d wrong, %d conditional (%.2f%%), %d rulesets refused; the kernel: %v",
+		a.total, a.wrong, a.conditional, 100*float64(a.conditional)/float64(max(a.total, 1)), a.refused, a.fates)
+}
+
+// compare sends the packets into the namespace. The first wrong answer about it is told.
+func (a *answers) compare(t *testing.T, ns *kerneltest.Namespace, evaluator *firewall.Evaluator, probes []kerneltest.Probe, name, rules string) {
+	t.Helper()
+	var listening []uint16
+	for _, p := range probes {
+		listening = append(listening, p.Port)
+	}
+	if err := ns.ListenEverywhere(append(listening, 22, 53, 80, 443, 1024, 8080, 50000)...); err != nil {
+		t.Fatal(err)
+	}
+	outcomes := ns.Probe(probes)
+	reported := false
+	for i, p := range probes {
+		a.total++
+		a.fates[fate(p, outcomes[i])]++
+		x, crash := explain(evaluator, p)
+		if x.Fate == firewall.Conditional {
+			a.conditional++
+		}
+		if crash == nil && agrees(x, fate(p, outcomes[i])) {
+			continue
+		}
+		ns.Forget()
+		again := ns.Probe([]kerneltest.Probe{p})[0]
+		if crash == nil && agrees(x, fate(p, again)) {
+			continue
+		}
+		a.wrong++
+		if !reported {
+			reported = true
+			t.Errorf("%s, %v: kernel %v (%v), netglance %v %v %v, by %s\npath %v\n%s", name, p, fate(p, again), again, x.Fate, crash, x.Outcomes, x.DecidedBy.Text, path(x), rules)
+		}
 	}
 }
 

@@ -12,8 +12,6 @@ import (
 type generator struct {
 	*rand.Rand
 	v6 bool
-	// sets says that rules may name ipsets.
-	sets bool
 }
 
 func (g *generator) one(list ...string) string { return list[g.IntN(len(list))] }
@@ -118,9 +116,7 @@ func (g *generator) match(chain string) string {
 		"-m devgroup " + g.not() + "--src-group 0",
 		"-m physdev " + g.not() + "--physdev-is-in",
 	}
-	if g.sets {
-		choices = append(choices, g.set(chain), g.set(chain))
-	}
+	choices = append(choices, g.set(chain), g.set(chain))
 	if !g.v6 {
 		choices = append(choices, "-m u32 --u32 \"0x0>>0x16&0x3c@0x0&0xffff="+g.one("0x16", "0x50", "0x0:0x3ff", "0x1000:0xffff")+"\"")
 	} else {
