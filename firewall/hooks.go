@@ -212,21 +212,26 @@ func (w *walker) ingress(p *packet, live bdd.Node, t trail) (bdd.Node, trail) {
 	return live, t
 }
 
-// egress takes the packets through the chains that hook into their way out.
+// egress takes the packets through the chains that hook into their way out, and
+// out of a bridge.
 func (w *walker) egress(p *packet, live bdd.Node) bdd.Node {
+	return w.leaveBridge(p, w.egressChains(p, outgoingEtherHeader(p), live))
+}
+
+func (w *walker) egressChains(p *packet, link bits, live bdd.Node) bdd.Node {
 	chains := w.e.chains[hookKey{FamilyNetdev, Egress, false}]
 	if len(chains) == 0 || p.out == nil {
-		return w.leaveBridge(p, live)
+		return live
 	}
 	c := p.clone()
 	c.hook, c.in = Egress, nil
-	c.link = outgoingEtherHeader(p)
+	c.link = link
 	for _, chain := range chains {
 		if hooksInto(chain, p.out.Name) {
 			live, _ = w.runChain(c, chain, live, nil)
 		}
 	}
-	return w.leaveBridge(p, live)
+	return live
 }
 
 func hooksInto(c *Chain, device string) bool {

@@ -35,12 +35,38 @@ func (w *walker) inbound(q Query) {
 		return
 	}
 	live = w.throughParent(p, live)
-	var t trail
-	live, t = w.ingress(p, live, t)
-	live = w.enterMaster(p, live)
+	w.eachArrival(p, live, "comes in to", func(c *packet, set bdd.Node) {
+		set, t := w.prerouting(c, set)
+		w.route(c, set, t)
+	})
+}
+
+// prerouting is all that stands between the link and the routing decision.
+func (w *walker) prerouting(p *packet, live bdd.Node) (bdd.Node, trail) {
+	live, t := w.arrive(p, live, nil)
 	live = w.validate(p, live)
-	live, t = w.runHook(p, Prerouting, live, t)
-	w.route(p, live, t)
+	if p.preroutingDone {
+		return live, t
+	}
+	return w.runHook(p, Prerouting, live, t)
+}
+
+// eachArrival splits packets that come in by a bridge by the port that they came
+// in by, where some chain can tell.
+func (w *walker) eachArrival(p *packet, live bdd.Node, way string, do func(c *packet, set bdd.Node)) {
+	if p.in.Kind != "bridge" {
+		do(p, live)
+		return
+	}
+	w.eachPort(p.in, "the packet "+way, live, func(port *Interface, set bdd.Node) {
+		c := p.clone()
+		if port != nil {
+			c.in = port
+		} else if ports := w.e.ports(p.in); len(ports) > 0 && w.callsIP(p) {
+			c.in, c.anyPort = ports[0], len(ports) > 1
+		}
+		do(c, set)
+	})
 }
 
 // throughParent allows for the ingress chains of the link that a VLAN or macvlan
@@ -60,23 +86,32 @@ func (w *walker) throughParent(p *packet, live bdd.Node) bdd.Node {
 	return live
 }
 
-// enterMaster goes on at the bridge, bond or team that the link is part of. A
-// packet that comes in by a bridge came in by one of its ports.
-func (w *walker) enterMaster(p *packet, live bdd.Node) bdd.Node {
-	if p.in.Kind == "bridge" {
-		return w.throughPorts(p, live)
-	}
+// packetOtherHost is PACKET_OTHERHOST (include/uapi/linux/if_packet.h).
+const packetOtherHost = 3
+
+// arrive takes packets through the ingress chains of their link, and through the
+// bridge, bond or team that it is part of.
+func (w *walker) arrive(p *packet, live bdd.Node, t trail) (bdd.Node, trail) {
 	master := w.e.byIndex[p.in.Master]
-	if p.in.Master == 0 || master == nil || master.Kind != "bridge" && master.Kind != "bond" && master.Kind != "team" {
-		return live
+	if p.in.Master == 0 || master == nil {
+		return w.ingress(p, live, t)
 	}
+	others := bdd.False
 	if master.Kind == "bridge" {
-		live = w.bridged(p, p.in, live)
-		p.bridgePort = p.in
+		others = w.asOthers(p, master)
+		p.pktType = w.choose(others, constantBits([]byte{packetOtherHost}), p.pktType)
 	}
-	p.in = master
-	live, _ = w.ingress(p, live, nil)
-	return live
+	live, t = w.ingress(p, live, t)
+	switch master.Kind {
+	case "bridge":
+		p.pktType = w.choose(others, constantBits([]byte{0}), p.pktType)
+		live, t = w.throughBridge(p, master, live, t)
+	case "bond", "team":
+		p.in = master
+	default:
+		return live, t
+	}
+	return w.ingress(p, live, t)
 }
 
 func (w *walker) kernelDrops(set bdd.Node, text string) {
@@ -311,7 +346,7 @@ func (w *walker) noRoute(p *packet, to netip.Addr, r routed) {
 // forward sends the packets on by another link.
 func (w *walker) forward(p *packet, to netip.Addr, r routed, t trail) {
 	p.out = r.out
-	live := w.refuseProxied(p, w.mayForward(p, r.set))
+	live := w.refuseProxied(p, w.mayForward(p, w.bridgedBack(p, r.out, r.set)))
 	if p.family == FamilyIPv4 {
 		live = w.validateSource(p, live, r.out.Index)
 	} else {
@@ -342,10 +377,17 @@ func (w *walker) mayForward(p *packet, live bdd.Node) bdd.Node {
 
 // validateForwarded6 is ip6_forward's: what may not leave its link is answered
 // with "beyond scope of source address", what is no host's with nothing. What
-// goes out by the link that it came by stays on it.
+// goes out by the link that it came by stays on it, and what br_netfilter has
+// routed already is taken for that (ip6_rcv_core).
 func (w *walker) validateForwarded6(p *packet, live bdd.Node) bdd.Node {
 	if p.in == p.out {
 		return live
+	}
+	if p.preroutingDone && p.rerouted != bdd.False {
+		routed := w.m.And(live, p.rerouted)
+		c := p.clone()
+		c.preroutingDone = false
+		return w.m.Or(routed, w.validateForwarded6(c, w.m.Diff(live, routed)))
 	}
 	nobody := w.m.And(live, w.prefix(p.source(), netip.MustParsePrefix("::/128")))
 	w.kernelDrops(nobody, "the source is no host's")

@@ -47,6 +47,10 @@ func readSettings(t *testing.T) settings {
 type world struct {
 	name   string
 	layout kerneltest.Layout
+	// links, in place of those of most worlds, are where packets come in by.
+	links []string
+	// ports are links that rules name as ports of a bridge.
+	ports []string
 }
 
 var worldLinks = []kerneltest.Interface{
@@ -66,15 +70,15 @@ var worldRoutes = []string{
 }
 
 var worlds = []world{
-	{"a router", kerneltest.Layout{
+	{name: "a router", layout: kerneltest.Layout{
 		Interfaces: worldLinks, Routes: worldRoutes,
 		Sysctls: map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"},
 	}},
-	{"a strict host", kerneltest.Layout{
+	{name: "a strict host", layout: kerneltest.Layout{
 		Interfaces: worldLinks, Routes: worldRoutes,
 		Sysctls: map[string]string{"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0", "ipv4/conf/all/rp_filter": "1"},
 	}},
-	{"a router with policy routing", kerneltest.Layout{
+	{name: "a router with policy routing", layout: kerneltest.Layout{
 		Interfaces: worldLinks,
 		Routes:     append(append([]string{}, worldRoutes...), "default via 192.168.7.254 dev eth1 table 100", "default via fd00:7::fe dev eth1 table 100"),
 		Setup:      []string{"-4 rule add fwmark 1 lookup 100", "-6 rule add fwmark 1 lookup 100", "-4 rule add from 100.64.0.0/10 blackhole"},
@@ -83,7 +87,39 @@ var worlds = []world{
 			"ipv4/conf/eth1/route_localnet": "1", "ipv4/conf/eth0/src_valid_mark": "1",
 		},
 	}},
+	bridged("a bridge", map[string]string{"bridge/bridge-nf-call-iptables": "0", "bridge/bridge-nf-call-ip6tables": "0"}),
+	bridged("a bridge that br_netfilter watches", map[string]string{"bridge/bridge-nf-call-iptables": "1", "bridge/bridge-nf-call-ip6tables": "1"}),
 }
+
+// bridged is the host with a bridge of two ports in place of eth0.
+func bridged(name string, sysctls map[string]string) world {
+	maps.Copy(sysctls, forwarding)
+	return world{
+		name: name,
+		layout: kerneltest.Layout{
+			Bridges: []kerneltest.Interface{{
+				Name: "eth0", Index: 12, Gateways: []string{"203.0.113.1", "2001:db8::1"},
+				Addresses: []string{"203.0.113.7/32", "203.0.113.8/32", "2001:db8::7/128", "2001:db8::8/128"},
+			}},
+			Interfaces: append([]kerneltest.Interface{{Name: "port0", Index: 2, Bridge: "eth0"}, {Name: "port1", Index: 3, Bridge: "eth0"}}, worldLinks[1:]...),
+			Routes:     append([]string{"203.0.113.1 dev eth0", "2001:db8::1 dev eth0"}, worldRoutes...),
+			Sysctls:    sysctls,
+		},
+		links: []string{"port0", "port1", "port0", "eth1", "docker0"},
+		ports: []string{"port0", "port1"},
+	}
+}
+
+// host is what packets are made for in a world.
+func (w world) host() nftgen.Host {
+	host := packetHost
+	if w.links != nil {
+		host.Interfaces = w.links
+	}
+	return host
+}
+
+var forwarding = map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"}
 
 var rulesetOptions = nftgen.Options{
 	Interfaces: []string{"eth0", "eth1", "docker0"},
@@ -135,6 +171,7 @@ type tally struct {
 type comparison struct {
 	settings settings
 	options  nftgen.Options
+	host     nftgen.Host
 	// agree is when an answer is right.
 	agree func(judgement, kerneltest.Probe, kerneltest.Outcome) bool
 	tally tally
@@ -168,6 +205,7 @@ func (c *comparison) run(t *testing.T) {
 		t.Run(world.name, func(t *testing.T) {
 			o := newOracle(t, world.layout)
 			c.tally.reported = map[string]int{}
+			c.host, c.options.Ports = world.host(), world.ports
 			for seed := c.settings.first; seed <= c.settings.last; seed++ {
 				if seed%uint64(len(worlds)) == uint64(i) {
 					c.seed(t, o, seed)
@@ -202,7 +240,7 @@ func (c *comparison) seed(t *testing.T, o *oracle, seed uint64) {
 		t.Errorf("seed %d: %v", seed, err)
 		return
 	}
-	c.compare(t, o, fmt.Sprintf("seed %d", seed), script, packetHost, rand.New(rand.NewPCG(seed, 1)))
+	c.compare(t, o, fmt.Sprintf("seed %d", seed), script, c.host, rand.New(rand.NewPCG(seed, 1)))
 }
 
 // compare holds netglance to the kernel for packets to a ruleset that is loaded.

@@ -182,7 +182,7 @@ func (w *walker) loadBridgePort(p *packet, v BridgePort) (bits, bdd.Node) {
 	if w.e.setting("bridge", "", name) == 0 || p.in == nil || p.in.Kind != "bridge" {
 		return nil, bdd.False
 	}
-	if p.bridgePort != nil && !v.Out {
+	if p.bridgePort != nil && !p.anyPort && !v.Out {
 		return name16(p.bridgePort.Name), bdd.True
 	}
 	return w.perhaps(Unmodelled, "the bridge port that the packet goes through")

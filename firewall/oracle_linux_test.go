@@ -1,6 +1,7 @@
 package firewall_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -125,7 +126,7 @@ func (j judgement) deliveryAgrees(o kerneltest.Outcome) bool {
 	case d == nil:
 		return false
 	case o.Kind == kerneltest.Forwarded:
-		return d.Interface == o.Via && netip.AddrPortFrom(d.Address, d.Port) == o.To
+		return d.Interface == cmp.Or(o.Bridge, o.Via) && netip.AddrPortFrom(d.Address, d.Port) == o.To
 	case d.Interface != "":
 		return false
 	}

@@ -55,13 +55,47 @@ func (w *walker) answerRejected(p *packet, r rejection) {
 	failing := r.decision.Text + "; the error doesn't get out"
 	set := r.set
 	if d := r.decision.Chain; d != nil && (d.Table.Family == FamilyNetdev || d.Table.Family == FamilyBridge) {
-		// nft_reject_netdev.c and nft_reject_bridge.c send the error straight back.
-		a.out = p.in
-		w.whileAnswering(failing, func() { set = w.egress(a, set) })
+		w.whileAnswering(failing, func() { set = w.sendStraightBack(a, p, d.Table.Family, set) })
+	} else if r.reject.TCPReset && p.bridgePort != nil && w.callsIP(p) {
+		w.whileAnswering(failing, func() { set = w.resetByPort(a, p, set) })
 	} else {
 		set = w.leave(a, p, r.set, failing)
 	}
 	w.decide(set, Rejected, r.decision, nil)
+}
+
+// sendStraightBack is how nft_reject_netdev.c and nft_reject_bridge.c answer: by
+// the link that the frame came in by, a bridge by its output hook.
+func (w *walker) sendStraightBack(a, p *packet, family Family, set bdd.Node) bdd.Node {
+	a.out = p.in
+	if family == FamilyNetdev {
+		return w.egress(a, set)
+	}
+	other := w.m.And(set, w.notToHost(p))
+	w.kernelDrops(other, "no error answers a broadcast or multicast")
+	if bridge := w.e.byIndex[p.in.Master]; bridge != nil {
+		a.out = bridge
+	}
+	return w.outOfPort(a, p.in, w.m.Diff(set, other))
+}
+
+// resetByPort is how a reset answers what br_netfilter has shown to IP's rules: it
+// goes out of the port that the packet came in by, past the hooks of what leaves,
+// wherever its route would lead (nf_send_reset).
+func (w *walker) resetByPort(a, p *packet, live bdd.Node) bdd.Node {
+	out := bdd.False
+	for _, r := range w.lookupScoped(a.outgoing(), w.errorReceiver(a, p, live), nil) {
+		if text := w.unanswerable(a, r); text != "" && r.kind != RouteLocal && r.kind != RouteAnycast {
+			w.kernelDrops(r.set, text)
+			continue
+		}
+		c := a.clone()
+		c.out = w.e.host(p.bridgePort)
+		link := outgoingEtherHeader(c)
+		c.out = p.bridgePort
+		out = w.m.Or(out, w.egressChains(c, link, r.set))
+	}
+	return out
 }
 
 // rejectionPacket is nf_send_reset's and icmp_send's answer: it belongs to the
@@ -315,19 +349,30 @@ func (w *walker) comeBack(p *packet, live bdd.Node) bdd.Node {
 	a := w.answerPacket(p, protocolTCP, tcpSYN|tcpACK)
 	a.in = p.out
 	a.link = etherHeader(p.family, p.out)
-	live, _ = w.ingress(a, live, nil)
-	live, _ = w.runHook(a, Prerouting, live, nil)
+	back := bdd.False
+	w.eachArrival(a, live, "leaves", func(c *packet, set bdd.Node) {
+		back = w.m.Or(back, w.comeBackBy(c, p, set))
+	})
+	return back
+}
+
+func (w *walker) comeBackBy(a, p *packet, live bdd.Node) bdd.Node {
+	live, _ = w.arrive(a, live, nil)
+	if !a.preroutingDone {
+		live, _ = w.runHook(a, Prerouting, live, nil)
+	}
+	a.bridgePort = p.bridgePort
 	f := flow{family: a.family, source: a.source(), destination: a.destination(), mark: a.mark, in: a.in.Name,
 		protocol: a.protocol, sourcePort: a.sourcePort(), port: a.port()}
 	back := bdd.False
-	for _, r := range w.lookupScoped(f, live, p.in) {
+	for _, r := range w.lookupScoped(f, live, a.in) {
 		if text := w.unanswerable(a, r); text != "" || r.kind != RouteUnicast {
 			w.kernelDrops(r.set, cmp.Or(text, "the source is no host's address"))
 			continue
 		}
 		c := a.clone()
 		c.out = r.out
-		set := w.mayForward(c, r.set)
+		set := w.mayForward(c, w.bridgedBack(c, r.out, r.set))
 		if c.family == FamilyIPv4 {
 			set = w.validateSource(c, set, r.out.Index)
 		} else {

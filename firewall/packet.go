@@ -59,6 +59,13 @@ type packet struct {
 	in, out *Interface
 	// bridgePort is the port by which the packet came into the bridge that is in.
 	bridgePort *Interface
+	// anyPort says that bridgePort is one of several that are not told apart.
+	anyPort bool
+	// preroutingDone says that the IP family's prerouting hook was among the
+	// bridge's, rerouted where it changed the destination: then the route was looked
+	// up there.
+	preroutingDone bool
+	rerouted       bdd.Node
 
 	link, network, transport bits
 
@@ -143,11 +150,15 @@ func (w *walker) firstPacket(q Query, in *Interface) *packet {
 	if q.Port == 0 {
 		port = w.portBits(portLevel)
 	}
+	p.link = etherHeader(p.family, w.e.host(in))
 	if kind := w.e.groupKind(q.Destination); kind != 0 {
 		// Usually a broadcast or multicast on the link too, but its sender may do otherwise.
-		p.pktType = w.choose(w.fact("link-layer broadcast or multicast", Sender), constantBits([]byte{kind}), p.pktType)
+		group := w.fact("link-layer broadcast or multicast", Sender)
+		p.pktType = w.choose(group, constantBits([]byte{kind}), p.pktType)
+		if len(p.link) > 0 {
+			p.link = replaced(p.link, 0, w.choose(group, constantBits(groupHardwareAddr(q.Destination)), p.link[:48]))
+		}
 	}
-	p.link = etherHeader(p.family, in)
 	p.network = ipHeader(p.family, p.protocol, source, addressBits(q.Destination))
 	p.transport = transportHeader(p.protocol, sourcePort, port, tcpSYN)
 	return p
@@ -168,6 +179,27 @@ func (e *Evaluator) groupKind(destination netip.Addr) byte {
 		}
 	}
 	return 0
+}
+
+// host is the link that a frame is sent to which comes in by the link: a port's bridge.
+func (e *Evaluator) host(in *Interface) *Interface {
+	if master := e.byIndex[in.Master]; in.Master != 0 && master != nil && master.Kind == "bridge" {
+		return master
+	}
+	return in
+}
+
+// groupHardwareAddr is a group's or broadcast's Ethernet address (RFC 1112, 6.4;
+// RFC 2464, 7).
+func groupHardwareAddr(a netip.Addr) []byte {
+	b := a.AsSlice()
+	switch {
+	case a.Is4() && a.IsMulticast():
+		return []byte{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
+	case a.Is4():
+		return []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	}
+	return append([]byte{0x33, 0x33}, b[12:]...)
 }
 
 func (w *walker) noTracking() tracking {

@@ -3,6 +3,7 @@ package firewall
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/netglance/netglance/internal/bdd"
 )
@@ -29,13 +30,18 @@ func (e *Evaluator) Redirections(q Query) []Redirection {
 	defer e.walkers.Put(w)
 	q.Destination = q.Destination.Unmap().WithZone("")
 	q.Port, q.Source = 0, netip.Addr{}
-	p := w.firstPacket(q, in)
-	destination, port := p.destination(), p.port()
-	live, _ := w.ingress(p, bdd.True, nil)
-	live = w.enterMaster(p, live)
-	live, _ = w.runHook(p, Prerouting, w.validate(p, live), nil)
-	changed := w.m.And(live, w.m.Or(w.differs(destination, p.destination()), w.differs(port, p.port())))
-	return w.redirections(p, port, changed)
+	var found []Redirection
+	w.eachArrival(w.firstPacket(q, in), bdd.True, "comes in to", func(p *packet, live bdd.Node) {
+		destination, port := p.destination(), p.port()
+		live, _ = w.prerouting(p, live)
+		changed := w.m.And(live, w.m.Or(w.differs(destination, p.destination()), w.differs(port, p.port())))
+		for _, r := range w.redirections(p, port, changed) {
+			if !slices.Contains(found, r) {
+				found = append(found, r)
+			}
+		}
+	})
+	return found
 }
 
 func (w *walker) differs(a, b bits) bdd.Node {

@@ -102,6 +102,8 @@ type Outcome struct {
 	// Via is the interface by which the answer or the forwarded packet left; empty
 	// for a datagram that reached a socket.
 	Via string
+	// Bridge is the bridge that a Forwarded packet's Via is a port of; empty if it is none.
+	Bridge string
 	// ICMPType and ICMPCode are those of an Unreachable.
 	ICMPType, ICMPCode uint8
 	// From and To are the packet's two ends when it left (Forwarded). A datagram

@@ -148,7 +148,7 @@ func (ns *Namespace) setUp(layout Layout) error {
 			return err
 		}
 		mac := macAddress{2, 0, 0, 0, 0, byte(i + 1)}
-		tap.mac = mac
+		tap.mac, tap.bridge = mac, iface.Bridge
 		if iface.Bridge != "" {
 			tap.mac = bridges[iface.Bridge] // for the host itself, not for a port of it
 		}

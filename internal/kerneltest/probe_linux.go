@@ -298,7 +298,7 @@ func (r *round) sawForwarded(s sighting, tap *tap) {
 	if o == nil || o.Kind != Dropped {
 		return
 	}
-	*o = Outcome{Kind: Forwarded, Via: tap.name, From: s.from, To: s.to}
+	*o = Outcome{Kind: Forwarded, Via: tap.name, Bridge: tap.bridge, From: s.from, To: s.to}
 	r.forwarded = append(r.forwarded, departure{s.segment, tap})
 }
 

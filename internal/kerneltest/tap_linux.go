@@ -16,6 +16,8 @@ type tap struct {
 	name string
 	fd   int
 	mac  macAddress
+	// bridge is the one that the interface is a port of; empty if it is none.
+	bridge string
 }
 
 // openTAP makes a TAP device in the calling thread's namespace

@@ -11,6 +11,9 @@ type Options struct {
 	// Interfaces are the links that rules name and ingress chains hook into. The
 	// first is the one towards the world.
 	Interfaces []string
+	// Ports are links that are ports of a bridge. Without any there are no tables of
+	// family bridge.
+	Ports []string
 	// Own4 and Own6 are own addresses of the host, for rules to name and translate to.
 	Own4, Own6 []string
 	// Behind4 and Behind6 are addresses that the host forwards to.
@@ -68,8 +71,18 @@ type place struct {
 	jumps []string
 }
 
+// untracked says that there is no connection tracking at the place, nor anything
+// else that only IP has.
+func (at place) untracked() bool {
+	return at.hook == "ingress" || at.hook == "egress" || at.table.Family == "bridge"
+}
+
 func (g *generator) table(name string) Table {
-	family := []string{"inet", "ip", "ip6", "netdev"}[g.weighted(10, 4, 4, 1)]
+	bridged := 0
+	if len(g.options.Ports) > 0 {
+		bridged = 12
+	}
+	family := []string{"inet", "ip", "ip6", "netdev", "bridge"}[g.weighted(10, 4, 4, 1+bridged/4, bridged)]
 	t := Table{Family: family, Name: name, Dormant: g.chance(2)}
 	t.Sets = g.sets(family)
 	bases := 1 + g.weighted(3, 4, 2, 1)
@@ -97,15 +110,18 @@ func (g *generator) baseChain(t *Table, number int) {
 func (g *generator) hook(family string) (base, hook, kind string) {
 	policy := "accept"
 	if family == "netdev" {
-		device := fmt.Sprintf("device %q", g.pick(g.options.Interfaces...))
+		device := fmt.Sprintf("device %q", g.pick(g.devices()...))
 		hook = []string{"ingress", "egress"}[g.weighted(3, 1)]
 		if hook == "ingress" && g.chance(30) {
-			device = "devices = { " + strings.Join(g.options.Interfaces, ", ") + " }"
+			device = "devices = { " + strings.Join(g.devices(), ", ") + " }"
 		}
 		if g.chance(10) {
 			policy = "drop"
 		}
 		return fmt.Sprintf("type filter hook %s %s priority %d; policy %s;", hook, device, g.IntN(20)-10, policy), hook, "filter"
+	}
+	if family == "bridge" {
+		return g.bridgeHook()
 	}
 	hooks := []string{"prerouting", "input", "forward", "output", "postrouting", "ingress"}
 	weights := []int{6, 12, 4, 3, 2, 0}
@@ -114,7 +130,7 @@ func (g *generator) hook(family string) (base, hook, kind string) {
 	}
 	hook = hooks[g.weighted(weights...)]
 	if hook == "ingress" {
-		return fmt.Sprintf("type filter hook ingress device %q priority %d; policy accept;", g.pick(g.options.Interfaces...), g.IntN(20)-10), hook, "filter"
+		return fmt.Sprintf("type filter hook ingress device %q priority %d; policy accept;", g.pick(g.devices()...), g.IntN(20)-10), hook, "filter"
 	}
 	kind = "filter"
 	switch hook {
@@ -131,6 +147,23 @@ func (g *generator) hook(family string) (base, hook, kind string) {
 		policy = "drop"
 	}
 	return fmt.Sprintf("type %s hook %s priority %d; policy %s;", kind, hook, g.priority(hook, kind), policy), hook, kind
+}
+
+// devices are the links that chains of ingress and egress hook into.
+func (g *generator) devices() []string {
+	return append(g.options.Interfaces[:len(g.options.Interfaces):len(g.options.Interfaces)], g.options.Ports...)
+}
+
+// bridgeHook chooses a base chain's place in a bridge. What bridges between two
+// ports is not for the host.
+func (g *generator) bridgeHook() (base, hook, kind string) {
+	hook = []string{"prerouting", "input", "output", "postrouting"}[g.weighted(4, 5, 2, 2)]
+	policy := "accept"
+	if g.chance(15) {
+		policy = "drop"
+	}
+	priority := g.pick("-300", "-200", "-1", "1", "100", "300")
+	return fmt.Sprintf("type filter hook %s priority %s; policy %s;", hook, priority, policy), hook, "filter"
 }
 
 func (g *generator) priority(hook, kind string) int {
@@ -199,7 +232,7 @@ func (g *generator) verdict(at place, everything bool) string {
 }
 
 func (g *generator) reject(at place) string {
-	if at.hook == "postrouting" || at.kind == "nat" || at.hook == "egress" || at.kind == "route" {
+	if at.hook == "postrouting" || at.kind == "nat" || at.hook == "egress" || at.kind == "route" || at.table.Family == "bridge" {
 		return "drop"
 	}
 	// A reset only answers TCP, a match nft asks for: elsewhere the rule gets it.
@@ -292,7 +325,10 @@ func join(words ...string) string {
 
 // change is a statement that later rules may look at.
 func (g *generator) change(at *place) string {
-	if at.hook == "ingress" || at.hook == "egress" {
+	if at.untracked() {
+		if at.hook == "prerouting" && g.chance(30) {
+			return "meta pkttype set " + g.pick("host", "broadcast")
+		}
 		return "meta mark set " + g.mark()
 	}
 	switch g.weighted(6, 4, 3, 2, 2, 2, 1, 1, 2, 1, 1) {

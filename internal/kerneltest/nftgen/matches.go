@@ -11,6 +11,9 @@ func (g *generator) match(at *place) string {
 	if g.options.Undecided && g.chance(20) {
 		return g.undecided(at)
 	}
+	if at.table.Family == "bridge" && g.chance(20) {
+		return g.ether(at)
+	}
 	switch g.weighted(12, 12, 6, 5, 4, 3, 3, 3, 2) {
 	case 0:
 		return g.addressField(at)
@@ -31,6 +34,25 @@ func (g *generator) match(at *place) string {
 	}
 	return g.raw(at)
 }
+
+// ether matches the link-layer header.
+func (g *generator) ether(at *place) string {
+	switch g.weighted(3, 3, 2) {
+	case 0:
+		if at.hook == "prerouting" || at.hook == "input" {
+			return "ether daddr " + g.pick("", "!= ") + g.pick(hostMAC, "02:00:00:00:00:01", "{ "+hostMAC+", ff:ff:ff:ff:ff:ff }")
+		}
+		return "ether saddr " + g.pick("", "!= ") + g.pick(hostMAC, "02:00:00:00:00:01")
+	case 1:
+		if at.family == "bridge" {
+			return "ether type " + keyword(g.version(at))
+		}
+	}
+	return "ether type " + g.pick("!= arp", "!= vlan", "!= { arp, vlan }")
+}
+
+// hostMAC is the address of the first bridge of a kerneltest.Layout.
+const hostMAC = "02:00:00:00:01:01"
 
 // version chooses the IP version that a match looks at. Where the table has both
 // families the match says it by itself.
@@ -103,7 +125,11 @@ func (g *generator) transportField(at *place) string {
 }
 
 func (g *generator) link(at place) string {
-	names := func() string { return quoted(g.pick(g.options.Interfaces...)) }
+	list := g.options.Interfaces
+	if len(g.options.Ports) > 0 && (at.table.Family == "bridge" || g.chance(20)) {
+		list = g.options.Ports
+	}
+	names := func() string { return quoted(g.pick(list...)) }
 	way := "iif"
 	switch at.hook {
 	case "output", "postrouting", "egress":
@@ -191,7 +217,7 @@ func (g *generator) markMatch() string {
 }
 
 func (g *generator) conntrack(at *place) string {
-	if at.hook == "ingress" || at.hook == "egress" {
+	if at.untracked() {
 		return g.meta(at)
 	}
 	switch g.weighted(8, 2, 3, 3, 2, 2, 2) {
@@ -236,7 +262,7 @@ func (g *generator) conntrackPort(at *place) string {
 }
 
 func (g *generator) fib(at place) string {
-	if at.family == "netdev" || at.hook == "egress" || at.hook == "ingress" {
+	if at.family == "netdev" || at.untracked() {
 		return g.link(at)
 	}
 	// Where a lookup may ask for a link: nft_fib.c, nft_fib_validate.
@@ -413,7 +439,7 @@ func (g *generator) mapKey(at *place) (key string, values []string) {
 		return keyword(v4) + " saddr", g.distinct(func() string { return g.prefixOrRange(v4) }, disjointAddresses, 1+g.IntN(5))
 	case choice == 2 && at.transport == "":
 		return "meta l4proto", []string{"tcp", "udp"}[:1+g.IntN(2)]
-	case choice == 3 && at.hook != "ingress" && at.hook != "egress":
+	case choice == 3 && !at.untracked():
 		return "ct state", []string{"new", "established", "untracked"}[:1+g.IntN(3)]
 	case out:
 		return "oifname", g.distinct(links, different, 2)

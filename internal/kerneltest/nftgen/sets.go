@@ -101,16 +101,16 @@ func (g *generator) undecided(at *place) string {
 		"meta hour \"08:00\"-\"18:00\"", "meta day \"Sunday\"", "meta length > 50", "quota 10 mbytes", "quota over 1 bytes", "meta random <= 5",
 	}
 	switch {
-	case at.hook == "ingress" || at.hook == "egress":
+	case at.untracked():
 	case at.family == "ip":
 		any = append(any, "ip ttl > 60", "ip dscp cs1", "ip id 0", "ip frag-off & 0x1fff == 0", "ip option ra exists", "ct expiration > 30s")
 	case at.family == "ip6":
 		any = append(any, "ip6 hoplimit > 60", "ip6 flowlabel 0", "exthdr frag exists", "exthdr hbh missing")
 	}
-	if at.hook == "input" || at.hook == "prerouting" {
+	if (at.hook == "input" || at.hook == "prerouting") && !at.untracked() {
 		any = append(any, "socket transparent 0", "socket wildcard 1", "socket mark 0")
 	}
-	if at.hook != "ingress" && at.hook != "egress" {
+	if !at.untracked() {
 		any = append(any, "ct count over 5", "ct count 5", "ct bytes > 0", "ct packets 0")
 	}
 	return g.pick(any...)
