@@ -12,11 +12,14 @@ import (
 
 // A RulesReview is what there is to say about a host's rules.
 type RulesReview struct {
-	// Opens is what each rule lets in, in words; Rules and Chains what is odd about
-	// them.
-	Opens  map[*firewall.Rule]string
-	Rules  map[*firewall.Rule][]Reason
-	Chains map[*firewall.Chain][]Reason
+	// Opens is what each rule lets in, in words, and Openings the same in numbers;
+	// Rules and Chains are what is odd about them, By what takes away the packets of
+	// rules that can't act.
+	Opens    map[*firewall.Rule]string
+	Openings map[*firewall.Rule][]firewall.Opening
+	By       map[*firewall.Rule][]firewall.Decision
+	Rules    map[*firewall.Rule][]Reason
+	Chains   map[*firewall.Chain][]Reason
 	// OneSided are ports that rules leave open in one family and filter in the other.
 	OneSided []Reason
 }
@@ -25,9 +28,11 @@ type RulesReview struct {
 // the host's, analyzed; served says that all its sockets are among the input's.
 func ReviewRules(in Input, review *firewall.Review, ports []Exposure, served bool) RulesReview {
 	out := RulesReview{
-		Opens:  make(map[*firewall.Rule]string),
-		Rules:  make(map[*firewall.Rule][]Reason),
-		Chains: make(map[*firewall.Chain][]Reason),
+		Opens:    make(map[*firewall.Rule]string),
+		Openings: make(map[*firewall.Rule][]firewall.Opening),
+		By:       make(map[*firewall.Rule][]firewall.Decision),
+		Rules:    make(map[*firewall.Rule][]Reason),
+		Chains:   make(map[*firewall.Chain][]Reason),
 	}
 	for c, found := range review.Chains {
 		if reason, ok := chainReason(found); ok {
@@ -36,7 +41,10 @@ func ReviewRules(in Input, review *firewall.Review, ports []Exposure, served boo
 	}
 	for r, found := range review.Rules {
 		if text := openingsText(found.Openings); text != "" {
-			out.Opens[r] = text
+			out.Opens[r], out.Openings[r] = text, found.Openings
+		}
+		if len(found.By) > 0 {
+			out.By[r] = found.By
 		}
 		if reason, ok := ruleReason(found, review.Chains[r.Chain]); ok {
 			out.Rules[r] = append(out.Rules[r], reason)

@@ -152,7 +152,7 @@ func (v *watch) leave(w *walker, f *frame, p *packet, set bdd.Node) {
 const (
 	reviewWork  = 1 << 20
 	reviewNodes = 1 << 22
-	reviewSteps = 1 << 28
+	reviewSteps = 1 << 27
 )
 
 func (v *watch) givesUp(w *walker) bool {

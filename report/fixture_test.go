@@ -183,7 +183,13 @@ func reviewed() (*firewall.Ruleset, correlate.RulesReview) {
 	in, web, dead := rules.Tables[0].Chains[0], rules.Tables[0].Chains[1], rules.Tables[0].Chains[2]
 	wire := rules.Tables[2].Chains[1]
 	return rules, correlate.RulesReview{
-		Opens: map[*firewall.Rule]string{in.Rules[1]: "IPv4 and IPv6 22/tcp from anywhere"},
+		Opens: map[*firewall.Rule]string{in.Rules[1]: "IPv4 22/tcp from 10.0.0.0/8 by eth0; IPv6 everything, forwarded, from some sources; IPv6 icmpv6, other protocols from anywhere"},
+		Openings: map[*firewall.Rule][]firewall.Opening{in.Rules[1]: {
+			{Family: firewall.FamilyIPv4, Ports: []firewall.PortRange{{Protocol: 6, First: 22, Last: 22}}, Sources: prefixes("10.0.0.0/8"), Interfaces: []string{"eth0"}},
+			{Family: firewall.FamilyIPv6, AllPorts: true, SomeSources: true, Forwarded: true},
+			{Family: firewall.FamilyIPv6, Protocols: []uint8{58}, OtherProtocols: true},
+		}},
+		By: map[*firewall.Rule][]firewall.Decision{in.Rules[2]: {{Chain: in, Rule: in.Rules[0], Text: in.Rules[0].Text()}, {Chain: in, Text: "policy drop"}}},
 		Rules: map[*firewall.Rule][]correlate.Reason{
 			in.Rules[1]:  {{Code: "nobody_serves", Text: "no socket listens on 22/tcp"}},
 			in.Rules[2]:  {{Code: "shadowed", Text: "all that it matches is taken by inet filter input rule 1 (tcp dport 80 jump web)"}},

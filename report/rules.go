@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 
 	"github.com/netglance/netglance/correlate"
@@ -41,14 +42,74 @@ type baseJSON struct {
 }
 
 type ruleJSON struct {
-	Number  int      `json:"number"`
-	Handle  uint64   `json:"handle"`
-	Text    string   `json:"text"`
-	Comment string   `json:"comment,omitempty"`
-	Calls   []string `json:"calls,omitempty"`
-	// Opens is in words: JSON has the same facts in "netglance firewall --json".
-	Opens    string       `json:"opens,omitempty"`
-	Findings []reasonJSON `json:"findings"`
+	Number   int           `json:"number"`
+	Handle   uint64        `json:"handle"`
+	Text     string        `json:"text"`
+	Comment  string        `json:"comment,omitempty"`
+	Calls    []string      `json:"calls,omitempty"`
+	Opens    []openingJSON `json:"opens"`
+	Findings []reasonJSON  `json:"findings"`
+	// By is what takes the packets of a rule that can't act.
+	By []takerJSON `json:"by,omitempty"`
+}
+
+// An openingJSON is new flows that a rule lets in. What is absent is not restricted.
+type openingJSON struct {
+	Family      int             `json:"family"`
+	Forwarded   bool            `json:"forwarded"`
+	Ports       []portRangeJSON `json:"ports,omitempty"`
+	Protocols   []int           `json:"protocols,omitempty"`
+	Others      bool            `json:"other_protocols,omitempty"`
+	Sources     []netip.Prefix  `json:"sources,omitempty"`
+	SomeSources bool            `json:"some_sources,omitempty"`
+	Interfaces  []string        `json:"interfaces,omitempty"`
+}
+
+type portRangeJSON struct {
+	Protocol uint8  `json:"protocol"`
+	First    uint16 `json:"first"`
+	Last     uint16 `json:"last"`
+}
+
+// A takerJSON is a rule, or without a number its chain's policy.
+type takerJSON struct {
+	Family string `json:"family"`
+	Table  string `json:"table"`
+	Chain  string `json:"chain"`
+	Number int    `json:"number,omitempty"`
+	Handle uint64 `json:"handle,omitempty"`
+	Text   string `json:"text"`
+}
+
+func openings(list []firewall.Opening) []openingJSON {
+	out := make([]openingJSON, 0, len(list))
+	for _, o := range list {
+		j := openingJSON{Family: 4, Forwarded: o.Forwarded, Others: o.OtherProtocols,
+			Sources: o.Sources, SomeSources: o.SomeSources, Interfaces: cleanAll(o.Interfaces)}
+		if o.Family == firewall.FamilyIPv6 {
+			j.Family = 6
+		}
+		for _, p := range o.Protocols {
+			j.Protocols = append(j.Protocols, int(p))
+		}
+		for _, r := range o.Ports {
+			j.Ports = append(j.Ports, portRangeJSON{r.Protocol, r.First, r.Last})
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+func takers(list []firewall.Decision) []takerJSON {
+	var out []takerJSON
+	for _, d := range list {
+		t := takerJSON{Family: d.Chain.Table.Family.String(), Table: Clean(d.Chain.Table.Name), Chain: Clean(d.Chain.Name), Text: Clean(d.Text)}
+		if d.Rule != nil {
+			t.Number, t.Handle = d.Rule.Number, d.Rule.Handle
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 func findings(list []correlate.Reason) []reasonJSON {
@@ -122,7 +183,7 @@ func RulesJSON(w io.Writer, h Host, rules *firewall.Ruleset, found correlate.Rul
 		}
 		for _, r := range c.Rules {
 			rule := ruleJSON{Number: r.Number, Handle: r.Handle, Text: Clean(r.Text()), Comment: Clean(r.Comment),
-				Opens: Clean(found.Opens[r]), Findings: findings(found.Rules[r])}
+				Opens: openings(found.Openings[r]), Findings: findings(found.Rules[r]), By: takers(found.By[r])}
 			for _, to := range r.JumpTargets() {
 				rule.Calls = append(rule.Calls, Clean(to.Name))
 			}
