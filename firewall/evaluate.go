@@ -37,6 +37,8 @@ type Evaluator struct {
 	routing map[Family][]RoutingRule
 	tables  map[tableKey][]*Route
 	sockets *socketIndex // nil if not known
+	// plainRouting says for which families only links and destinations decide.
+	plainRouting map[Family]bool
 	// customRouting says that the host has routing rules or local routes of its own.
 	customRouting bool
 
@@ -71,6 +73,10 @@ func NewEvaluator(rules *Ruleset, network *Network) *Evaluator {
 	for i := range network.Interfaces {
 		link := &network.Interfaces[i]
 		e.byName[link.Name], e.byIndex[link.Index] = link, link
+	}
+	e.plainRouting = make(map[Family]bool)
+	for family, rules := range e.routing {
+		e.plainRouting[family] = hasPlainRouting(rules, network.Routes, family)
 	}
 	e.customRouting = hasCustomRouting(network, e.routing[FamilyIPv4])
 	return e
@@ -165,6 +171,8 @@ func (e *Evaluator) loopback() *Interface {
 type walker struct {
 	e *Evaluator
 	m *bdd.Manager
+	// routes are those of all addresses at once; they stay for the next question.
+	routes map[routeKey][]routed
 
 	variables   []variable
 	fields      map[string]bits
@@ -191,9 +199,9 @@ const maxNodes = 1 << 21
 func (e *Evaluator) walker() *walker {
 	w, _ := e.walkers.Get().(*walker)
 	if w == nil || w.m.Size() > maxNodes {
-		w = &walker{e: e, m: bdd.New()}
+		w = &walker{m: bdd.New(), routes: make(map[routeKey][]routed)}
 	}
-	*w = walker{e: e, m: w.m,
+	*w = walker{e: e, m: w.m, routes: w.routes,
 		fields:      make(map[string]bits),
 		facts:       make(map[string]bdd.Node),
 		memberships: make(map[*Set]map[string]bdd.Node),

@@ -46,9 +46,87 @@ type routed struct {
 	out   *Interface
 }
 
-// lookupRoute is fib_lookup and fib6_rule_lookup: the rules in order, the longest
-// prefix in each table.
+// lookupRoute is fib_lookup and fib6_rule_lookup for the packets of a set.
 func (w *walker) lookupRoute(f flow, set bdd.Node) []routed {
+	key, ok := w.routeKey(f)
+	if !ok {
+		return w.searchRoute(f, set)
+	}
+	all, ok := w.routes[key]
+	if !ok {
+		all = w.joinLocal(w.searchRoute(f, bdd.True))
+		w.routes[key] = all
+	}
+	if set == bdd.True {
+		return all
+	}
+	var found []routed
+	for _, r := range all {
+		if r.set = w.m.And(r.set, set); r.set != bdd.False {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+type routeKey struct {
+	family Family
+	in     string
+	out    int
+}
+
+// routeKey names what the routes to every source address depend on: all
+// questions that share it go the same ways. False where more than the links
+// decides, or the routes hold a condition of their own.
+func (w *walker) routeKey(f flow) (routeKey, bool) {
+	if !w.e.plainRouting[f.family] || len(f.destination) == 0 {
+		return routeKey{}, false
+	}
+	for i, n := range f.destination {
+		if n != w.m.Var(sourceLevel+i) {
+			return routeKey{}, false
+		}
+	}
+	return routeKey{f.family, f.in, f.out}, true
+}
+
+// hasPlainRouting says that nothing but links and destinations decides about a
+// family's routes.
+func hasPlainRouting(rules []RoutingRule, routes []Route, family Family) bool {
+	for _, r := range rules {
+		plain := RoutingRule{Family: r.Family, Priority: r.Priority, InName: r.InName, OutName: r.OutName, Invert: r.Invert,
+			Action: actionToTable, Table: r.Table, SuppressPrefixLength: r.SuppressPrefixLength, SuppressInterfaceGroup: r.SuppressInterfaceGroup}
+		if r != plain {
+			return false
+		}
+	}
+	for _, r := range routes {
+		if familyOf(r.Destination.Addr()) == family && (r.Source.IsValid() && r.Source.Bits() > 0 || len(r.Hops) > 0 || r.Opaque != "") {
+			return false
+		}
+	}
+	return true
+}
+
+// joinLocal makes one of all that leads to the host itself: by which of its own
+// addresses doesn't matter.
+func (w *walker) joinLocal(list []routed) []routed {
+	at := make(map[RouteType]int)
+	var joined []routed
+	for _, r := range list {
+		i, ok := at[r.kind]
+		if ok && (r.kind == RouteLocal || r.kind == RouteAnycast) {
+			joined[i].set = w.m.Or(joined[i].set, r.set)
+			continue
+		}
+		at[r.kind] = len(joined)
+		joined = append(joined, r)
+	}
+	return joined
+}
+
+// searchRoute looks a route up: the rules in order, the longest prefix in each table.
+func (w *walker) searchRoute(f flow, set bdd.Node) []routed {
 	var found []routed
 	rest := set
 	var jump uint32

@@ -22,10 +22,16 @@ type portJSON struct {
 	Owners     []ownerJSON  `json:"owners"`
 	Kernel     bool         `json:"kernel,omitempty"`
 	Reach      []reachJSON  `json:"reach"`
+	Probe      probeJSON    `json:"probe"`
 	Reasons    []reasonJSON `json:"reasons"`
 	Remedy     []string     `json:"remedy"`
 	// Fingerprint stays the same across restarts.
 	Fingerprint string `json:"fingerprint"`
+}
+
+// probeJSON is what a packet found. Nothing is sent yet: every port is unconfirmed.
+type probeJSON struct {
+	State string `json:"state"`
 }
 
 type reachJSON struct {
@@ -108,7 +114,7 @@ func port(e correlate.Exposure) portJSON {
 	p := portJSON{
 		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: addressTexts(e.Addresses), Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
 		Label: e.Label.String(), Service: e.Service, Owners: owners(e.Owners, e.OwnerGap), Kernel: e.Kernel,
-		Reach: make([]reachJSON, 0, len(e.Reach)), Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
+		Reach: make([]reachJSON, 0, len(e.Reach)), Probe: probeJSON{State: "unconfirmed"}, Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
 	}
 	for _, r := range e.Reach {
 		p.Reach = append(p.Reach, reachOf(r))

@@ -65,25 +65,22 @@ func withOwnerGaps(h Host, reason, hint string) Host {
 }
 
 type ownerJSON struct {
-	PID        int            `json:"pid"`
-	Name       string         `json:"name"`
-	Executable string         `json:"executable"`
-	Deleted    bool           `json:"deleted,omitempty"`
-	Replaced   bool           `json:"replaced,omitempty"`
-	Command    []string       `json:"command"`
-	User       string         `json:"user"`
-	UID        uint32         `json:"uid"`
-	Started    string         `json:"started,omitempty"`
-	Unit       string         `json:"unit"`
-	UserUnit   string         `json:"user_unit,omitempty"`
-	SocketUnit string         `json:"socket_unit,omitempty"`
-	Container  *containerJSON `json:"container,omitempty"`
-}
-
-type containerJSON struct {
-	ID      string `json:"id"`
-	Runtime string `json:"runtime"`
-	Pod     string `json:"pod,omitempty"`
+	PID        int      `json:"pid"`
+	Name       string   `json:"name"`
+	Executable string   `json:"executable"`
+	Deleted    bool     `json:"deleted,omitempty"`
+	Replaced   bool     `json:"replaced,omitempty"`
+	Command    []string `json:"command"`
+	User       string   `json:"user"`
+	UID        uint32   `json:"uid"`
+	Started    string   `json:"started,omitempty"`
+	Unit       string   `json:"unit"`
+	UserUnit   string   `json:"user_unit,omitempty"`
+	SocketUnit string   `json:"socket_unit,omitempty"`
+	// Container is the container's id, inferred from the cgroup path; empty if none.
+	Container string `json:"container"`
+	Runtime   string `json:"container_runtime,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 }
 
 // owners is nil, JSON's null, where owners exist and could not be seen.
@@ -101,9 +98,7 @@ func owners(processes []listeners.Process, gap string) []ownerJSON {
 		if !p.Started.IsZero() {
 			o.Started = p.Started.UTC().Format(time.RFC3339)
 		}
-		if p.Container != (listeners.Container{}) {
-			o.Container = &containerJSON{Clean(p.Container.ID), Clean(p.Container.Runtime), Clean(p.Container.Pod)}
-		}
+		o.Container, o.Runtime, o.Pod = Clean(p.Container.ID), Clean(p.Container.Runtime), Clean(p.Container.Pod)
 		out = append(out, o)
 	}
 	return out
@@ -111,11 +106,11 @@ func owners(processes []listeners.Process, gap string) []ownerJSON {
 
 type decisionJSON struct {
 	Backend string `json:"backend"`
-	Family  string `json:"family,omitempty"`
-	Table   string `json:"table,omitempty"`
-	Chain   string `json:"chain,omitempty"`
-	Handle  uint64 `json:"handle,omitempty"`
-	Number  int    `json:"number,omitempty"`
+	Family  string `json:"family"`
+	Table   string `json:"table"`
+	Chain   string `json:"chain"`
+	Handle  uint64 `json:"handle"`
+	Number  int    `json:"number"`
 	Text    string `json:"text"`
 }
 
