@@ -44,7 +44,7 @@ func witnessed(t *testing.T, ns *kerneltest.Namespace) []*netlink.Socket {
 	return all
 }
 
-func TestSocketsAreTheWitnesss(t *testing.T) {
+func TestSocketsAreTheSecondWitnesses(t *testing.T) {
 	ns := kerneltest.New(t, oneLink)
 	const in4, in6, tcp, udp = unix.AF_INET, unix.AF_INET6, unix.SOCK_STREAM, unix.SOCK_DGRAM
 	reuse := [][3]int{{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}}
