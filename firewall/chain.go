@@ -95,6 +95,7 @@ func (w *walker) walk(p *packet, c call, set bdd.Node) bdd.Node {
 		onward, back := w.rule(p, c, rule, set)
 		set = onward
 		returned = w.m.Or(returned, back)
+		port = guardedPort(p) // the rule may have written another
 		w.review.met(f, i, p)
 	}
 	w.review.leave(w, f, p, set)

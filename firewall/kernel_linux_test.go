@@ -127,7 +127,27 @@ var rulesetOptions = nftgen.Options{
 	Own6:       []string{"2001:db8::7", "2001:db8::8", "fd00:7::1", "fd00:17::1"},
 	Behind4:    []string{"172.17.0.2", "172.17.0.3", "192.168.7.9"},
 	Behind6:    []string{"fd00:17::2", "fd00:7::9"},
+	Sockets:    true,
 }
+
+// worldSockets are other than the rest: together those of a port take what comes
+// to any address.
+var worldSockets = []kerneltest.Socket{
+	{Protocol: 6, At: at("0.0.0.0:443"), Transparent: true},
+	{Protocol: 6, At: at("[::]:443"), V6Only: true, Mark: 1},
+	{Protocol: 17, At: at("0.0.0.0:443"), Transparent: true},
+	{Protocol: 17, At: at("[::]:443"), V6Only: true, Transparent: true},
+	{Protocol: 6, At: at("[::]:80"), Shared: true},
+	{Protocol: 6, At: at("203.0.113.8:80"), Transparent: true, Shared: true},
+	{Protocol: 6, At: at("[2001:db8::7]:80"), Transparent: true, Shared: true},
+	{Protocol: 17, At: at("[::]:53"), Shared: true},
+	{Protocol: 17, At: at("203.0.113.7:53"), Transparent: true, Shared: true},
+	{Protocol: 17, At: at("192.168.7.1:53"), Transparent: true, Device: "eth1", Shared: true},
+	{Protocol: 6, At: at("[::]:8080"), Transparent: true, Mark: 1},
+	{Protocol: 17, At: at("[::]:8080"), Transparent: true},
+}
+
+func at(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
 
 var packetHost = nftgen.Host{
 	Interfaces: []string{"eth0", "eth0", "eth1", "docker0"},
@@ -204,6 +224,11 @@ func (c *comparison) run(t *testing.T) {
 	for i, world := range worlds {
 		t.Run(world.name, func(t *testing.T) {
 			o := newOracle(t, world.layout)
+			for _, s := range worldSockets {
+				if err := o.ns.Open(s); err != nil {
+					t.Fatal(err)
+				}
+			}
 			c.tally.reported = map[string]int{}
 			c.host, c.options.Ports = world.host(), world.ports
 			for seed := c.settings.first; seed <= c.settings.last; seed++ {
@@ -245,8 +270,8 @@ func (c *comparison) seed(t *testing.T, o *oracle, seed uint64) {
 
 // compare holds netglance to the kernel for packets to a ruleset that is loaded.
 func (c *comparison) compare(t *testing.T, o *oracle, name string, script nftgen.Script, host nftgen.Host, r *rand.Rand) {
-	evaluator := o.evaluator()
 	probes := o.probes(t, r, host, script, c.settings.packets)
+	evaluator := o.evaluator() // of the listeners too, which the probes need
 	outcomes := o.ns.Probe(probes)
 	c.tally.rulesets++
 	c.tally.packets += len(probes)

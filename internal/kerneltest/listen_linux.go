@@ -12,7 +12,7 @@ import (
 type sockets struct {
 	fds  []int
 	open []Socket
-	// ports are the wildcard listeners, by protocol and port.
+	// ports are those that have sockets, by protocol and port.
 	ports map[[2]uint16]bool
 	// datagrams are the datagram sockets' ports and protocols by descriptor.
 	datagrams map[int]datagramSocket
@@ -72,8 +72,8 @@ func (ns *Namespace) Open(s Socket) error {
 // Sockets are all that were opened.
 func (ns *Namespace) Sockets() []Socket { return ns.sockets.open }
 
-// ListenEverywhere opens, where there is none yet, a TCP and a UDP socket for
-// both families and every address at each of the ports.
+// ListenEverywhere opens a TCP and a UDP socket for both families and every address
+// at each of the ports where there is none yet of the protocol.
 func (ns *Namespace) ListenEverywhere(ports ...uint16) error {
 	return ns.Do(func() error {
 		for _, port := range ports {
@@ -115,21 +115,14 @@ func (s *sockets) listen(socket Socket) error {
 		}
 	}
 	s.open = append(s.open, socket)
-	if socket.everywhere() {
-		if s.ports == nil {
-			s.ports = map[[2]uint16]bool{}
-		}
-		s.ports[[2]uint16{uint16(socket.Protocol), socket.At.Port()}] = true
+	if s.ports == nil {
+		s.ports = map[[2]uint16]bool{}
 	}
+	s.ports[[2]uint16{uint16(socket.Protocol), socket.At.Port()}] = true
 	if socket.Protocol == protocolTCP {
 		return unix.Listen(fd, 4096)
 	}
 	return s.watch(fd, datagramSocket{socket.Protocol, socket.At.Port()})
-}
-
-// everywhere says that the socket takes packets of both families to every address.
-func (s Socket) everywhere() bool {
-	return s.At.Addr() == netip.IPv6Unspecified() && !s.V6Only && s.Device == "" && !s.Peer.IsValid()
 }
 
 // openAs opens a socket as a user. That is a matter of the calling thread alone.

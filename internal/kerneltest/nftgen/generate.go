@@ -18,8 +18,10 @@ type Options struct {
 	Own4, Own6 []string
 	// Behind4 and Behind6 are addresses that the host forwards to.
 	Behind4, Behind6 []string
+	// Sockets asks for matches and statements that the host's sockets decide.
+	Sockets bool
 	// Undecided asks for matches too that no reading of rules and network settles:
-	// rates, chance, history, what the sender chooses, programs' sockets.
+	// rates, chance, history, what the sender chooses.
 	Undecided bool
 }
 
@@ -197,6 +199,9 @@ func (g *generator) rule(at place) Rule {
 	}
 	if g.chance(20) {
 		rule = append(rule, g.change(&at))
+	}
+	if g.mayProxy(&at) && g.chance(20) {
+		rule = append(rule, g.proxy(&at))
 	}
 	if g.chance(15) {
 		rule = append(rule, g.count(&at))

@@ -11,6 +11,9 @@ func (g *generator) match(at *place) string {
 	if g.options.Undecided && g.chance(20) {
 		return g.undecided(at)
 	}
+	if g.options.Sockets && !at.untracked() && g.chance(6) {
+		return g.socket(at)
+	}
 	if at.table.Family == "bridge" && g.chance(20) {
 		return g.ether(at)
 	}

@@ -107,9 +107,6 @@ func (g *generator) undecided(at *place) string {
 	case at.family == "ip6":
 		any = append(any, "ip6 hoplimit > 60", "ip6 flowlabel 0", "exthdr frag exists", "exthdr hbh missing")
 	}
-	if (at.hook == "input" || at.hook == "prerouting") && !at.untracked() {
-		any = append(any, "socket transparent 0", "socket wildcard 1", "socket mark 0")
-	}
 	if !at.untracked() {
 		any = append(any, "ct count over 5", "ct count 5", "ct bytes > 0", "ct packets 0")
 	}
