@@ -153,6 +153,8 @@ func openingText(o firewall.Opening) string {
 	switch {
 	case o.SomeSources:
 		text += " from some sources"
+	case len(o.Except) > 0 && len(o.Except) <= manyNamed:
+		text += " from anywhere but " + prefixesText(o.Except)
 	case len(o.Sources) > manyNamed:
 		text += fmt.Sprintf(" from %s and %d more", prefixesText(o.Sources[:manyNamed]), len(o.Sources)-manyNamed)
 	case len(o.Sources) > 0:

@@ -61,6 +61,7 @@ func (w *walker) anyPacket(family Family, hook Hook) (*packet, bdd.Node) {
 	p := &packet{family: family, hook: hook, ofSocket: true, any: &anything{frame: frame, generations: new(int)}}
 	// What splits the packets into few classes comes first.
 	p.any.protocol = w.anyBits(8)
+	next := w.nextHeader(p.any.protocol)
 	p.any.length = append(make(bits, 2), w.anyBits(6)...)
 	w.anyTracking(p)
 	port := w.anyBits(16)
@@ -73,7 +74,20 @@ func (w *walker) anyPacket(family Family, hook Hook) (*packet, bdd.Node) {
 	if !frame {
 		p.network = anyHeader(p, source, destination)
 	}
+	if family == FamilyIPv6 {
+		p.network = replaced(p.network, 6*8, next)
+	}
 	return p, w.anyLinks(p, hook)
+}
+
+// nextHeader is what IPv6's header names: the protocol, or an extension header
+// before it (ipv6_ext_hdr in net/ipv6/exthdrs_core.c).
+func (w *walker) nextHeader(protocol bits) bits {
+	extension, is := w.anyBits(8), bdd.False
+	for _, n := range []byte{0, 43, 44, 51, 59, 60} {
+		is = w.m.Or(is, w.equal(extension, []byte{n}))
+	}
+	return w.choose(is, extension, protocol)
 }
 
 func anyHeader(p *packet, source, destination bits) bits {

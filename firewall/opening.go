@@ -23,6 +23,8 @@ type Opening struct {
 	// SomeSources is set.
 	Sources     []netip.Prefix
 	SomeSources bool
+	// Except are the sources that are not among Sources, where those are fewer.
+	Except []netip.Prefix
 	// Interfaces are the links that the packets come in by; empty for any.
 	Interfaces []string
 }
@@ -88,9 +90,23 @@ func (v *watch) opening(w *walker, set bdd.Node) (Opening, bool) {
 	case len(from) == 0 || !l.list(from, make([]byte, len(p.source())/8), 0):
 		o.SomeSources = true
 	case len(l.prefixes) != 1 || l.prefixes[0].Bits() > 0:
-		o.Sources = l.prefixes
+		o.Sources, o.Except = l.prefixes, v.except(w, l.prefixes)
 	}
 	return o, o.AllPorts || o.OtherProtocols || len(o.Ports)+len(o.Protocols) > 0
+}
+
+// except are the sources that a list leaves out, if they are fewer than the list.
+func (v *watch) except(w *walker, list []netip.Prefix) []netip.Prefix {
+	source := v.first.source()
+	rest := bdd.True
+	for _, p := range list {
+		rest = w.m.Diff(rest, w.prefix(source, p))
+	}
+	l := lister{m: w.m, first: levelsOf(w, source), width: len(source), limit: len(list) - 1}
+	if !l.list([]bdd.Node{rest}, make([]byte, len(source)/8), 0) {
+		return nil
+	}
+	return l.prefixes
 }
 
 // outside is where a link leads out of the host.
