@@ -33,7 +33,7 @@ func (a *app) explainBatch(file string) error {
 	if err != nil {
 		return err
 	}
-	e := newExplainer(readRules(host))
+	e := newExplainer(readFates(host))
 	a.notes(e.about)
 	bad, err := answerLines(input, a.out, e.answerLine)
 	if err != nil {

@@ -57,7 +57,7 @@ func (a *app) explain(q report.Question) error {
 	if err != nil {
 		return err
 	}
-	e := newExplainer(readRules(host))
+	e := newExplainer(readFates(host))
 	queries, err := e.queries(q)
 	if err != nil {
 		return err

@@ -23,6 +23,8 @@ import (
 type survey struct {
 	about   report.Host
 	sockets []listeners.Listener
+	// local are the same for the evaluator; nil if not all is known of them.
+	local   []firewall.LocalSocket
 	network *firewall.Network
 	rules   *firewall.Ruleset
 	// unread are what decides about packets and could not be read whole.
@@ -60,6 +62,7 @@ func readAll(host platform.Host) *survey {
 	s.addRules(host)
 	reading.Wait()
 	s.sockets, s.socketsUnread = sockets.sockets, sockets.socketsUnread
+	s.network.Sockets = sockets.local
 	s.about.Gaps = append(s.about.Gaps, sockets.about.Gaps...)
 	return s
 }
@@ -71,6 +74,7 @@ func (s *survey) addSockets(host platform.Host) {
 	}
 	found, missing := read(host)
 	s.sockets = listeners.Serving(found)
+	s.local = localSockets(found, missing)
 	s.about.Gaps = append(s.about.Gaps, missing...)
 	s.socketsUnread = len(found) == 0 && len(missing) > 0
 }
