@@ -55,6 +55,55 @@ func TestSupportNamesTheVariablesThatMatter(t *testing.T) {
 	}
 }
 
+func TestMeetingsAndCutsAgreeWithWhatTheyStandFor(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	m := New()
+	pool := []formula{constant(False), constant(True)}
+	for level := range 8 {
+		pool = append(pool, variable(m, level))
+	}
+	for range 1000 {
+		a, b, c := pool[r.IntN(len(pool))], pool[r.IntN(len(pool))], pool[r.IntN(len(pool))]
+		f := combine(m, r.IntN(7), r.IntN(8), a, b, c)
+		pool = append(pool, f)
+		if m.Intersects(f.node, a.node) != (m.And(f.node, a.node) != False) {
+			t.Fatal("Intersects and And don't agree")
+		}
+		level := r.IntN(9)
+		if m.Truncate(f.node, level) != m.Exists(f.node, 0, func(l int) bool { return l >= level }) {
+			t.Fatal("Truncate and Exists don't agree")
+		}
+		union := False
+		for _, n := range m.From(f.node, level, 256) {
+			union = m.Or(union, n)
+		}
+		if union != m.Exists(f.node, 0, func(l int) bool { return l < level }) {
+			t.Fatal("From and Exists don't agree")
+		}
+	}
+	two := m.Ite(m.Var(0), m.Var(1), m.Var(2))
+	if m.From(two, 1, 1) != nil || len(m.From(two, 1, 2)) != 2 {
+		t.Error("From doesn't keep to its limit")
+	}
+}
+
+func TestAFullManagerComesToAnEnd(t *testing.T) {
+	grow := func(m *Manager) {
+		f := False
+		for i := range 24 { // pairs far apart: 2^24 nodes
+			f = m.Or(f, m.And(m.Var(i), m.Var(24+i)))
+		}
+	}
+	for name, bound := range map[string][2]int{"nodes": {1000, 0}, "steps": {0, 1000}} {
+		m := New()
+		m.Bound(bound[0], bound[1])
+		grow(m)
+		if !m.Full() || m.Size() > 3000 {
+			t.Errorf("%s: full is %v at %d nodes", name, m.Full(), m.Size())
+		}
+	}
+}
+
 func constant(n Node) formula {
 	f := formula{node: n}
 	for i := range f.table {
