@@ -211,6 +211,36 @@ func TestTheKernelsSockets(t *testing.T) {
 	}
 }
 
+func TestMarksAndTransparencyOfSockets(t *testing.T) {
+	ns := kerneltest.New(t, oneLink)
+	mark := [3]int{unix.SOL_SOCKET, unix.SO_MARK, 7}
+	transparent4 := [3]int{unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1}
+	transparent6 := [3]int{unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1}
+	freebind := [3]int{unix.IPPROTO_IP, unix.IP_FREEBIND, 1}
+	for _, c := range []struct {
+		name string
+		bound
+		transparent bool
+		mark        uint32
+	}{
+		{"neither", bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, at: "0.0.0.0:1", listen: true, options: [][3]int{freebind}}, false, 0},
+		{"a mark", bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, at: "0.0.0.0:2", listen: true, options: [][3]int{mark}}, false, 7},
+		{"transparent", bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, at: "0.0.0.0:3", listen: true, options: [][3]int{transparent4}}, true, 0},
+		{"transparent, MPTCP", bound{family: unix.AF_INET, kind: unix.SOCK_STREAM, protocol: 262, at: "0.0.0.0:4", listen: true, options: [][3]int{mark, transparent4}}, true, 7},
+		{"transparent, IPv6 and UDP", bound{family: unix.AF_INET6, kind: unix.SOCK_DGRAM, at: "[::]:5", options: [][3]int{mark, transparent6}}, true, 7},
+		{"neither, UDP", bound{family: unix.AF_INET, kind: unix.SOCK_DGRAM, at: "0.0.0.0:6"}, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, inode := open(t, ns, c.bound)
+			all, _ := listeners.Read(platform.LiveIn(ns.Path()))
+			l := rowOf(t, all, inode)
+			if l.Transparent != c.transparent || !l.OptionsKnown || l.Mark != c.mark || !l.MarkKnown {
+				t.Errorf("transparent %t (known %t), mark %d (known %t); want %t, %d", l.Transparent, l.OptionsKnown, l.Mark, l.MarkKnown, c.transparent, c.mark)
+			}
+		})
+	}
+}
+
 func TestReuseportTwinsAreOneRowAndOtherUsersAnother(t *testing.T) {
 	ns := kerneltest.New(t, oneLink)
 	twin := bound{

@@ -55,6 +55,9 @@ func TestRefusedSockDiagFallsBackToProcNetAndSaysSo(t *testing.T) {
 		if l.Family == 6 && l.Protocol != "raw" && l.V6OnlyKnown {
 			t.Errorf("%s port %d: v6only can't be known from /proc/net", l.Protocol, l.Port)
 		}
+		if l.MarkKnown || l.OptionsKnown {
+			t.Errorf("%s port %d: its mark and options can't be known from /proc/net", l.Protocol, l.Port)
+		}
 	}
 }
 
