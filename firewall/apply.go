@@ -25,7 +25,12 @@ func (w *walker) apply(p *packet, r *Rule, step Step, set bdd.Node) bdd.Node {
 		return w.objectRef(p, r, s, set)
 	case DynSet:
 		return w.dynSet(p, r, s, set)
-	case Passive, FlowOffload, Dup:
+	case FlowOffload:
+		if p.any == nil {
+			return bdd.False // a flow that has only begun ends the rule (nft_flow_offload_eval)
+		}
+		return set
+	case Passive, Dup:
 		return set
 	}
 	return w.m.And(set, w.match(p, r, step, set))

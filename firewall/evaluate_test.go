@@ -336,3 +336,26 @@ func TestVRFIsNotGuessedAt(t *testing.T) {
 		t.Errorf("%v, want undecided for all", got)
 	}
 }
+
+func BenchmarkReachOf100000RulesThatAllMatter(b *testing.B) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var list []*firewall.Rule
+	for i := range 100000 {
+		list = append(list, accept(fmt.Sprint("rule ", i), in(netip.PrefixFrom(randomAddress(r), 32).String())))
+	}
+	ruleset, network := host(firewall.Drop, list...)
+	e := firewall.NewEvaluator(ruleset, network)
+	for b.Loop() {
+		e.Reach(ask(53))
+	}
+}
+
+func TestAFlowThatHasOnlyBegunIsNotOffloaded(t *testing.T) {
+	offload := &firewall.Rule{Source: words("flow add @f accept"), Steps: []firewall.Step{firewall.FlowOffload{Table: "f"}, firewall.Verdict{Code: firewall.Accept}}}
+	rules, network := host(firewall.Drop, offload)
+	q := ask(53)
+	q.Source = netip.MustParseAddr("10.0.0.1")
+	if got := firewall.NewEvaluator(rules, network).Explain(q); got.Fate != firewall.Dropped {
+		t.Errorf("%v by %s, want the policy's drop", got.Fate, got.DecidedBy.Text)
+	}
+}

@@ -178,7 +178,8 @@ type Forwarding struct{ Address, Device Value }
 // SynProxy answers TCP SYNs itself (nft_synproxy.c).
 type SynProxy struct{}
 
-// FlowOffload moves an established flow into a flow table; no effect on its first packet.
+// FlowOffload moves an established flow into a flow table; a flow's first packet
+// and its answer end the rule.
 type FlowOffload struct{ Table string }
 
 // ObjectRef applies a named object, or the one that a map has for the key.
