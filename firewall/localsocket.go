@@ -274,7 +274,7 @@ func (w *walker) ofSockets(list []owned, property func(*LocalSocket) bits, text 
 			}
 		}
 		if b == nil {
-			b = w.field(text, 4, Unmodelled)
+			b = w.field(fmt.Sprintf("%s, at port %d of %s", text, o.sockets[0].Port, o.sockets[0].Address), 4, Unmodelled)
 		}
 		value = w.choose(o.set, b, value)
 		there = w.m.Or(there, o.set)

@@ -1,9 +1,12 @@
 package firewall_test
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/internal/kerneltest"
 )
 
@@ -75,5 +78,41 @@ func TestSocketsThatIptablesAsksAbout(t *testing.T) {
 		if j := judge(evaluator, d.probe); j.crash != "" || j.expectation(d.probe.Port) != d.expected {
 			t.Errorf("%s\n\tthe evaluator: %s", line, j)
 		}
+	}
+}
+
+func TestPortsOfATransparentProxyAreReachableWithoutASocket(t *testing.T) {
+	o := newOracle(t, kerneltest.Layout{Interfaces: decisionLinks, Routes: decisionRoutes})
+	for _, s := range []kerneltest.Socket{
+		{Protocol: 6, At: at("0.0.0.0:8080"), Transparent: true},
+		{Protocol: 6, At: at("127.0.0.1:8081"), Transparent: true},
+		{Protocol: 6, At: at("0.0.0.0:8082")},
+	} {
+		if err := o.ns.Open(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := o.ns.NFT(`table ip proxy {
+		chain prerouting {
+			type filter hook prerouting priority mangle; policy accept;
+			tcp dport { 80, 8000-8100 } tproxy to :8080
+			tcp dport 443 tproxy to 127.0.0.1:8081
+			tcp dport 444 tproxy to :8082
+		}
+	}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := netip.MustParseAddr("203.0.113.7")
+	got := o.evaluator().Redirections(firewall.Query{Protocol: 6, Interface: "eth0", Destination: to})
+	slices.SortFunc(got, func(a, b firewall.Redirection) int { return int(a.First) - int(b.First) })
+	want := []firewall.Redirection{
+		{First: 80, Last: 80, Address: to, Port: 8080},
+		{First: 443, Last: 443, Address: netip.MustParseAddr("127.0.0.1"), Port: 8081},
+		{First: 8000, Last: 8079, Address: to, Port: 8080},
+		{First: 8081, Last: 8100, Address: to, Port: 8080},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("redirections %v, want %v", got, want)
 	}
 }

@@ -35,7 +35,7 @@ func (e *Evaluator) Redirections(q Query) []Redirection {
 		destination, port := p.destination(), p.port()
 		live, _ = w.prerouting(p, live)
 		changed := w.m.And(live, w.m.Or(w.differs(destination, p.destination()), w.differs(port, p.port())))
-		for _, r := range w.redirections(p, port, changed) {
+		for _, r := range append(w.redirections(p, port, changed), w.toProxies(p, q.Destination, live)...) {
 			if !slices.Contains(found, r) {
 				found = append(found, r)
 			}
@@ -66,6 +66,18 @@ func (w *walker) redirections(p *packet, oldPort bits, changed bdd.Node) []Redir
 			for _, r := range w.portRanges(port.set) {
 				found = append(found, Redirection{r[0], r[1], addr, binary.BigEndian.Uint16(port.data)})
 			}
+		}
+	}
+	return found
+}
+
+// toProxies are the ports whose packets tproxy gives to sockets of other ports.
+func (w *walker) toProxies(p *packet, to netip.Addr, live bdd.Node) []Redirection {
+	var found []Redirection
+	for _, o := range w.ownedWithin(p.sockets, live) {
+		end := o.delivery(to)
+		for _, r := range w.portRanges(w.m.Diff(o.set, w.equal(p.port(), []byte{byte(end.Port >> 8), byte(end.Port)}))) {
+			found = append(found, Redirection{r[0], r[1], end.Address, end.Port})
 		}
 	}
 	return found

@@ -159,13 +159,17 @@ func (w *walker) refuseProxied(p *packet, live bdd.Node) bdd.Node {
 func (w *walker) deliverProxied(p *packet, to netip.Addr, a settled) bdd.Node {
 	rest := a.set
 	for _, o := range w.ownedWithin(p.sockets, a.set) {
-		s := o.sockets[0]
-		delivery := &Delivery{Address: to, Port: s.Port}
-		if !s.wildcard() {
-			delivery.Address = s.Address.WithZone("").Unmap()
-		}
-		w.decide(o.set, Accepted, a.decision, delivery)
+		w.decide(o.set, Accepted, a.decision, o.delivery(to))
 		rest = w.m.Diff(rest, o.set)
 	}
 	return rest
+}
+
+// delivery is where packets for an address end up by their socket.
+func (o owned) delivery(to netip.Addr) *Delivery {
+	s := o.sockets[0]
+	if !s.wildcard() {
+		to = s.Address.WithZone("").Unmap()
+	}
+	return &Delivery{Address: to, Port: s.Port}
 }
