@@ -144,11 +144,13 @@ func atTimes(k firewall.ConditionKind) bool {
 
 // judge gives the row its label, reasons and remedies.
 func judge(e *Exposure, in Input) {
-	var undeclared, declared, open, blocked []Reach
+	var undeclared, declared, open, blocked, fromLink []Reach
 	for _, r := range e.Reach {
 		switch c := reaches(r.Part); {
 		case c == never:
 			blocked = append(blocked, r)
+		case c == surely && fromLinkOnly(r):
+			fromLink = append(fromLink, r)
 		case c == surely && r.Declared == Undeclared:
 			undeclared = append(undeclared, r)
 		case r.Declared != Undeclared:
@@ -181,8 +183,14 @@ func judge(e *Exposure, in Input) {
 		e.Label = Filtered
 		w.filtered(blocked)
 	}
+	w.fromLink(fromLink)
 	w.about()
 }
+
+// fromLinkOnly says that rules lead what is sent to a loopback address elsewhere,
+// as Docker does for ports that are published on loopback. Nobody routes such
+// packets: only who shares a link with the host can send them.
+func fromLinkOnly(r Reach) bool { return r.DeliveredTo != nil && loopbackOnly(r.Destinations) }
 
 // onlyPerhaps says that a rule declares the port and nothing is sure to get through.
 func onlyPerhaps(declared []Reach) bool {

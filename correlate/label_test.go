@@ -3,6 +3,7 @@ package correlate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,5 +211,19 @@ func TestReasonsNeverPromiseTheInternet(t *testing.T) {
 		if strings.Contains(strings.ToLower(r.Text), "internet") {
 			t.Errorf("%q: nobody looked from there", r.Text)
 		}
+	}
+}
+
+// Docker publishes on loopback by translating what is sent to 127.0.0.1: nobody
+// but a neighbour on the link can send that.
+func TestPublishedOnLoopbackIsLocalAndTellsOfNeighbours(t *testing.T) {
+	part := accepted(by(byDocker))
+	part.DeliveredTo = &firewall.Delivery{Address: netip.MustParseAddr("172.17.0.3"), Port: 80, Interface: "docker0"}
+	e := onlyRow(t, listener("127.0.0.1", 4), nil, part)
+	if e.Label != Local || e.Reasons[0].Code != "bound_to_loopback" {
+		t.Errorf("%v: %v", e.Label, e.Reasons)
+	}
+	if !slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.Code == "link_reaches" }) {
+		t.Errorf("not a word of the neighbours: %v", e.Reasons)
 	}
 }

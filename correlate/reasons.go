@@ -13,6 +13,8 @@ import (
 type writer struct {
 	e  *Exposure
 	in Input
+	// open is the reach that remedies are about.
+	open []Reach
 }
 
 func (w writer) add(code, format string, arguments ...any) {
@@ -194,6 +196,16 @@ func (w writer) local() {
 		w.add("bound_to_device", "bound to %s, where nothing from outside arrives", strings.Join(w.e.Devices, " and "))
 	default:
 		w.add("no_way_in", "no interface that is up leads to its address")
+	}
+}
+
+// fromLink tells of neighbours, which the label doesn't count.
+func (w writer) fromLink(reach []Reach) {
+	for _, r := range reach {
+		w.add("link_reaches", "who shares the link of %s and sends to %s itself gets through, by %s", r.Interface, r.Destinations[0], decisionName(r.By))
+		if plain(r.Interface) && r.Family == 4 {
+			w.remedy(fmt.Sprintf("to keep neighbours out: iptables -t raw -I PREROUTING -i %s -d 127.0.0.0/8 -j DROP", r.Interface))
+		}
 	}
 }
 

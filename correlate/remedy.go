@@ -15,9 +15,13 @@ func (w writer) remedy(text string) {
 	}
 }
 
+// A command keeps packets out; opens, if set, says instead that they are meant to come in.
+type command struct{ closes, opens string }
+
 // remedies says how to close the reach, and how to say that it is meant.
 func (w writer) remedies(undeclared []Reach) {
-	var commands []string
+	w.open = undeclared
+	var commands []command
 	var closed []firewall.Decision
 	for _, r := range undeclared {
 		if slices.ContainsFunc(closed, func(d firewall.Decision) bool { return equalDecisions(d, r.By) }) {
@@ -32,18 +36,35 @@ func (w writer) remedies(undeclared []Reach) {
 		commands = append(commands, c...)
 	}
 	for _, c := range commands {
-		w.remedy(c)
+		w.remedy(c.closes)
 	}
-	toSocket := slices.ContainsFunc(undeclared, func(r Reach) bool { return r.DeliveredTo == nil })
-	if len(w.e.Owners) > 0 && toSocket && !w.e.Redirected && !loopbackOnly(w.e.Addresses) {
-		w.remedy(fmt.Sprintf("or, if only this host needs it, bind %s to 127.0.0.1 and ::1", w.e.Owners[0].Name))
-	}
+	w.onlyForThisHost(undeclared)
 	for _, c := range commands {
-		if rule, ok := strings.CutSuffix(c, " drop"); ok {
-			w.remedy("or, if it is meant to be open, say so: " + rule + " accept")
-		} else if rule, ok := strings.CutSuffix(c, " -j DROP"); ok {
-			w.remedy("or, if it is meant to be open, say so: " + rule + " -j ACCEPT")
+		if c.opens != "" {
+			w.remedy("or, if it is meant to be open, say so: " + c.opens)
 		}
+	}
+}
+
+// onlyForThisHost says how to bind the port to loopback. What docker-proxy listens
+// on is Docker's to say.
+func (w writer) onlyForThisHost(undeclared []Reach) {
+	if len(w.e.Owners) == 0 || w.e.Redirected || loopbackOnly(w.e.Addresses) {
+		return
+	}
+	owner := w.e.Owners[0].Name
+	if owner == "docker-proxy" {
+		inside := "PORT"
+		for _, r := range undeclared {
+			if r.DeliveredTo != nil {
+				inside = fmt.Sprint(r.DeliveredTo.Port)
+			}
+		}
+		w.remedy(fmt.Sprintf("or, if only this host needs it, publish it there: docker run -p 127.0.0.1:%d:%s", w.e.Port, inside))
+		return
+	}
+	if slices.ContainsFunc(undeclared, func(r Reach) bool { return r.DeliveredTo == nil }) {
+		w.remedy(fmt.Sprintf("or, if only this host needs it, bind %s to 127.0.0.1 and ::1", owner))
 	}
 }
 
@@ -60,14 +81,14 @@ func decisionName(d firewall.Decision) string {
 // closing are the commands that keep the reach's packets out where the decision
 // fell, in the language of the host's own firewall. Empty where a name can't be
 // written into a shell command without care.
-func (w writer) closing(r Reach, undeclared []Reach) []string {
+func (w writer) closing(r Reach, undeclared []Reach) []command {
 	d := r.By
 	chain := d.Chain
 	if d.Rule != nil {
 		chain = d.Rule.Chain
 	}
 	if chain == nil || chain.Table == nil || inNATChain(d) {
-		return w.closingWithoutChain(r, undeclared)
+		return w.closingWithoutChain(undeclared)
 	}
 	if !plain(chain.Name) || !plain(chain.Table.Name) {
 		return nil
@@ -76,41 +97,67 @@ func (w writer) closing(r Reach, undeclared []Reach) []string {
 	if !ok {
 		return nil
 	}
-	if chain.Table.Backend == firewall.IptablesNFT || chain.Table.Backend == firewall.IptablesLegacy {
-		return []string{iptablesRule(chain, d.Rule, ifaces, w.e, r)}
+	switch {
+	case ufwDecides(chain, r):
+		return w.byUFW(ifaces)
+	case ofIptables(chain.Table):
+		return w.byIptables(iptablesPlace(chain, d.Rule), ifaces, r)
 	}
 	family := w.family(chain, undeclared)
 	place := fmt.Sprintf("nft add rule %s", chainName(chain))
 	if d.Rule != nil {
 		place = fmt.Sprintf("nft insert rule %s handle %d", chainName(chain), d.Rule.Handle)
 	}
-	return []string{fmt.Sprintf("%s %s drop", place, nftMatch(ifaces, family, w.e, r))}
+	return byNFT(place, nftMatch(ifaces, family, w.e, r))
+}
+
+func byNFT(place, match string) []command {
+	return []command{{place + " " + match + " drop", place + " " + match + " accept"}}
 }
 
 // closingWithoutChain puts the rule at the top of a filter chain of the hook that
 // the packet ends in, and makes one where the host has none.
-func (w writer) closingWithoutChain(r Reach, undeclared []Reach) []string {
+func (w writer) closingWithoutChain(undeclared []Reach) []command {
 	ifaces, ok := w.interfaces(undeclared)
 	if !ok {
 		return nil
 	}
+	var all []command
+	for _, family := range []int{4, 6} {
+		at := slices.IndexFunc(undeclared, func(r Reach) bool { return r.Family == family })
+		if at < 0 {
+			continue
+		}
+		for _, c := range w.closingAtHook(family, undeclared[at], ifaces, undeclared) {
+			if !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+func (w writer) closingAtHook(family int, r Reach, ifaces []string, undeclared []Reach) []command {
 	hook := firewall.Input
 	if r.DeliveredTo != nil && r.DeliveredTo.Interface != "" {
 		hook = firewall.Forward
 	}
-	if chain := filterChain(w.in.Rules, hook, r.Family); chain != nil {
-		if chain.Table.Backend == firewall.IptablesNFT {
-			return []string{iptablesRule(chain, &firewall.Rule{Number: 1}, ifaces, w.e, r)}
-		}
-		family := w.family(chain, undeclared)
-		return []string{fmt.Sprintf("nft insert rule %s %s drop", chainName(chain), nftMatch(ifaces, family, w.e, r))}
+	chain := filterChain(w.in.Rules, hook, family)
+	switch {
+	case chain != nil && ufwDecides(chain, r):
+		return w.byUFW(ifaces)
+	case chain != nil && ofIptables(chain.Table):
+		return w.byIptables(iptablesPlace(chain, &firewall.Rule{Number: 1}), ifaces, r)
+	case chain != nil:
+		return byNFT("nft insert rule "+chainName(chain), nftMatch(ifaces, w.family(chain, undeclared), w.e, r))
+	case onlyIptables(w.in.Rules):
+		return w.byIptables(iptablesTool(family)+" -t filter -I "+strings.ToUpper(hook.String()), ifaces, r)
 	}
 	name := "inet netglance " + hook.String()
-	return []string{
-		"nft add table inet netglance",
-		fmt.Sprintf("nft add chain %s '{ type filter hook %s priority filter; policy accept; }'", name, hook),
-		fmt.Sprintf("nft add rule %s %s drop", name, nftMatch(ifaces, w.family(nil, undeclared), w.e, r)),
-	}
+	return append([]command{
+		{closes: "nft add table inet netglance"},
+		{closes: fmt.Sprintf("nft add chain %s '{ type filter hook %s priority filter; policy accept; }'", name, hook)},
+	}, byNFT("nft add rule "+name, nftMatch(ifaces, w.family(nil, undeclared), w.e, r))...)
 }
 
 // family is what a rule in the chain (nil: one of an inet table) must ask for,
@@ -187,27 +234,6 @@ func nftMatch(ifaces []string, family string, e *Exposure, r Reach) string {
 		return strings.Join(append(words, fmt.Sprintf("meta l4proto %s ct original proto-dst %d", e.Protocol, e.Port)), " ")
 	}
 	return strings.Join(append(words, fmt.Sprintf("%s dport %d", e.Protocol, e.Port)), " ")
-}
-
-func iptablesRule(chain *firewall.Chain, before *firewall.Rule, ifaces []string, e *Exposure, r Reach) string {
-	tool := "iptables"
-	if chain.Table.Family == firewall.FamilyIPv6 {
-		tool = "ip6tables"
-	}
-	words := []string{tool, "-t", chain.Table.Name, "-A", chain.Name}
-	if before != nil {
-		words = []string{tool, "-t", chain.Table.Name, "-I", chain.Name, fmt.Sprint(before.Number)}
-	}
-	if len(ifaces) == 1 {
-		words = append(words, "-i", ifaces[0])
-	}
-	words = append(words, "-p", e.Protocol)
-	if r.DeliveredTo != nil {
-		words = append(words, "-m", "conntrack", "--ctorigdstport", fmt.Sprint(e.Port))
-	} else {
-		words = append(words, "--dport", fmt.Sprint(e.Port))
-	}
-	return strings.Join(append(words, "-j", "DROP"), " ")
 }
 
 // plainName is what both nft and a shell read as one word.

@@ -75,8 +75,8 @@ func (t trail) with(c *Chain, r *ruling) trail {
 	if filter {
 		rule, policy = rankRuleOfFilter, rankPolicyOfFilter
 	}
-	if c.Base.Type == NATChain {
-		rule = rankTranslation
+	if c.Base.Type == NATChain { // its policy says that nothing is translated, not that packets may pass
+		return append(t[:len(t):len(t)], layer{rankTranslation, r.accepted})
 	}
 	t = append(t[:len(t):len(t)], layer{policy, r.passed})
 	return append(t, layer{rule, r.accepted})

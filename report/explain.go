@@ -182,7 +182,10 @@ func decisionText(d *decisionJSON) string {
 		return d.Text
 	}
 	name := strings.TrimSpace(d.Family + " " + d.Table + " " + d.Chain)
-	if d.Number > 0 {
+	switch {
+	case d.Number > 0 && d.Handle == 0: // x_tables numbers rules only by their place
+		return fmt.Sprintf("%s rule %d: %s", name, d.Number, d.Text)
+	case d.Number > 0:
 		return fmt.Sprintf("%s rule %d (handle %d): %s", name, d.Number, d.Handle, d.Text)
 	}
 	return name + ": " + d.Text

@@ -118,6 +118,14 @@ func TestLegacyTablesThatFilterBesideAreNotForgotten(t *testing.T) {
 	}
 }
 
+func TestWhetherThereAreLegacyTablesCanBeUnknown(t *testing.T) {
+	open := locked(t, func(h *lockedHost) { h.files["/proc/net/ip_tables_names"] = refused("ip_tables_names") })
+	out, _, _ := netglanceIn(t, open, "firewall", "--json")
+	if got := labels(t, out); got[6379] != "unknown" || got[5432] != "local" || !strings.Contains(out, "whether iptables-legacy filters") || !strings.Contains(out, "run it as root") {
+		t.Errorf("labels %v\n%s", got, out)
+	}
+}
+
 // A legacyHost has loaded tables of iptables-legacy.
 type legacyHost struct{ platform.Host }
 
