@@ -28,14 +28,13 @@ const (
 // flow is what a routing lookup looks at. An empty in is the host itself; out 0
 // is any way out.
 type flow struct {
-	family                  Family
-	source, destination     bits
-	mark                    bits
-	in                      string
-	out                     int
-	protocol                uint8
-	sourcePort, port        bits
-	ignoreRulesWithoutRoute bool
+	family              Family
+	source, destination bits
+	mark                bits
+	in                  string
+	out                 int
+	protocol            uint8
+	sourcePort, port    bits
 }
 
 // routed is packets and the route that they take; route is nil where there is none.

@@ -95,8 +95,6 @@ var (
 		{name: "flags", offset: 8, length: 8, typ: "bitmask"},
 		{name: "cpi", offset: 16, length: 16, typ: "integer"},
 	}}
-	// anyTransport is what nft calls a transport header of which only the ports matter.
-	anyTransport = ports("th")
 )
 
 // transports by protocol number.

@@ -19,7 +19,7 @@ const (
 	getGen     = subsystem | 16
 	getObject  = subsystem | 19
 
-	newTable   = subsystem | 0
+	newTable   = subsystem // message 0
 	newChain   = subsystem | 3
 	newRule    = subsystem | 6
 	newSet     = subsystem | 9

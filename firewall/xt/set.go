@@ -45,7 +45,6 @@ type setCounter struct {
 type setMatch struct {
 	index          uint16
 	setName        string // by text, or as the decoder resolves the index
-	found          *IPSet
 	dim, flags     uint8
 	command        uint32
 	packets, bytes setCounter

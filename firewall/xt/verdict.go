@@ -31,7 +31,7 @@ func (d Decoder) JumpOffset(data []byte) (uint32, bool) {
 	if len(data) < 4 {
 		return 0, false
 	}
-	v := d.order().(binary.ByteOrder).Uint32(data)
+	v := d.order().Uint32(data)
 	return v, int32(v) >= 0
 }
 
