@@ -1,8 +1,6 @@
 package xt
 
 import (
-	"encoding/binary"
-
 	"github.com/netglance/netglance/firewall"
 )
 
