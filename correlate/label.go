@@ -149,7 +149,7 @@ func judge(e *Exposure, in Input) {
 		switch c := reaches(r.Part); {
 		case c == never:
 			blocked = append(blocked, r)
-		case c == surely && fromLinkOnly(r):
+		case fromLinkOnly(r):
 			fromLink = append(fromLink, r)
 		case c == surely && r.Declared == Undeclared:
 			undeclared = append(undeclared, r)

@@ -202,6 +202,9 @@ func (w writer) local() {
 // fromLink tells of neighbours, which the label doesn't count.
 func (w writer) fromLink(reach []Reach) {
 	for _, r := range reach {
+		if reaches(r.Part) != surely {
+			continue
+		}
 		w.add("link_reaches", "who shares the link of %s and sends to %s itself gets through, by %s", r.Interface, r.Destinations[0], decisionName(r.By))
 		if plain(r.Interface) && r.Family == 4 {
 			w.remedy(fmt.Sprintf("to keep neighbours out: iptables -t raw -I PREROUTING -i %s -d 127.0.0.0/8 -j DROP", r.Interface))
