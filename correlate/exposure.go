@@ -118,6 +118,9 @@ type Input struct {
 	Network   *firewall.Network
 	Rules     *firewall.Ruleset
 	Firewall  Firewall
+	// Untranslated gives the firewall as it would be without address translation;
+	// nil where that can't be asked.
+	Untranslated func() Firewall
 	// Unread are what filters packets on the host and could not be read. While
 	// there is any, only what the kernel itself drops is certain.
 	Unread []string

@@ -229,3 +229,28 @@ func TestPublishedOnLoopbackIsLocalAndTellsOfNeighbours(t *testing.T) {
 		t.Errorf("not a word of the neighbours: %v", e.Reasons)
 	}
 }
+
+func TestPublishedPortsBypassTheHostsOwnRules(t *testing.T) {
+	part := accepted(by(byDocker))
+	part.DeliveredTo = &firewall.Delivery{Address: netip.MustParseAddr("172.17.0.2"), Port: 80, Interface: "docker0"}
+	analyze := func(own firewall.Part) Exposure {
+		return Analyze(Input{Listeners: []listeners.Listener{listener("0.0.0.0", 4)}, Network: network(), Rules: &firewall.Ruleset{},
+			Firewall: fakeFirewall(func(firewall.Query) []firewall.Part { return []firewall.Part{part} }),
+			Untranslated: func() Firewall {
+				return fakeFirewall(func(firewall.Query) []firewall.Part { return []firewall.Part{own} })
+			}})[0]
+	}
+	told := func(e Exposure) bool {
+		return slices.ContainsFunc(e.Reasons, func(r Reason) bool {
+			return r.Code == "bypasses" && strings.Contains(r.Text, "inet filter input: policy drop")
+		})
+	}
+	if e := analyze(dropped(policy(inputDrop))); !told(e) {
+		t.Errorf("not told: %v", e.Reasons)
+	}
+	for _, own := range []firewall.Part{accepted(policy(input6)), dropped(firewall.Decision{Text: "martian source"})} {
+		if e := analyze(own); told(e) {
+			t.Errorf("told although no rule of the host's own would keep it out: %v", e.Reasons)
+		}
+	}
+}

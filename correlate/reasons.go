@@ -230,6 +230,7 @@ func (w writer) conditions(reach []Reach) {
 
 // about adds what a reader should know whatever the label.
 func (w writer) about() {
+	w.bypasses()
 	w.destinations()
 	if w.e.ProbableClient {
 		w.add("probable_client", "probably a client's socket: %s", w.clientSign())

@@ -81,7 +81,7 @@ func owner(e correlate.Exposure) string {
 }
 
 // addenda are the reasons that a reader must not miss, whatever comes first.
-var addenda = []string{"loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded"}
+var addenda = []string{"bypasses", "loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded"}
 
 // why is the first reason, with what must not be missed.
 func why(e correlate.Exposure) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -76,8 +77,11 @@ func (a *app) firewall(chosen selection, failOn []correlate.Label) error {
 		Network:   s.network,
 		Rules:     s.rules,
 		Firewall:  firewall.NewEvaluator(s.rules, s.network),
-		Unread:    s.unread,
-		Wanted:    chosen.listener,
+		Untranslated: sync.OnceValue(func() correlate.Firewall {
+			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)
+		}),
+		Unread: s.unread,
+		Wanted: chosen.listener,
 	})
 	if a.json {
 		err = report.FirewallJSON(a.out, s.about, ports)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,16 +64,19 @@ func legacyNamespace(t *testing.T, backend string) *kerneltest.Namespace {
 
 // A portAnswer is what the JSON says of a port.
 type portAnswer struct {
-	Port   int
-	Label  string
-	Remedy []string
-	Reach  []struct {
+	Port    int
+	Label   string
+	Remedy  []string
+	Reasons []reasonAnswer
+	Reach   []struct {
 		Verdict     string
 		Sources     []string
 		DecidedBy   struct{ Backend, Chain string } `json:"decided_by"`
 		DeliveredTo *struct{ Address string }       `json:"delivered_to"`
 	}
 }
+
+type reasonAnswer struct{ Code, Text string }
 
 func portAnswers(t *testing.T, out string) map[int]portAnswer {
 	t.Helper()
@@ -128,6 +132,11 @@ func TestRulesOfIptablesAreAnsweredLiveAndRecorded(t *testing.T) {
 			}
 			if !delivered {
 				t.Errorf("8080 is not followed to where DNAT leads: %+v", got[8080])
+			}
+			if r := got[8080].Reasons; !slices.ContainsFunc(r, func(r reasonAnswer) bool {
+				return r.Code == "bypasses" && strings.Contains(r.Text, "ufw (ip filter INPUT: policy drop)")
+			}) {
+				t.Errorf("8080: reasons %v", r)
 			}
 			if r := strings.Join(got[53].Remedy, "\n"); !strings.Contains(r, "ufw prepend deny to any port 53 proto udp") {
 				t.Errorf("53: remedy %q", r)
