@@ -296,14 +296,27 @@ func (w *walker) opaqueTarget(p *packet, c call, r *Rule, s Opaque, set, matched
 
 func (w *walker) steal(p *packet, c call, r *Rule, s Step, set, matched bdd.Node) (onward, back bdd.Node) {
 	if _, ok := s.(SynProxy); ok {
-		// The proxy answers the SYN itself, and tries the server when the client has
-		// answered in turn: reachable if the server is.
 		if p.protocol != protocolTCP {
 			return set, bdd.False
 		}
-		return w.unknownVerdict(p, c, r, "a SYN proxy ("+placeOf(r)+")", matched, w.m.Diff(set, matched))
+		w.synProxy(p, c, r, matched)
+		return w.m.Diff(set, matched), bdd.False
 	}
 	w.note(p, c.chain, r, "sent out of another device")
 	w.ruling.stolen = append(w.ruling.stolen, settled{matched, decisionOf(c, r)})
 	return w.m.Diff(set, matched), bdd.False
+}
+
+// synProxy answers the SYN itself, and tries the server when the client has
+// answered in turn (nft_synproxy.c): the packet ends here, reachable if the
+// server is.
+func (w *walker) synProxy(p *packet, c call, r *Rule, matched bdd.Node) {
+	w.note(p, c.chain, r, "a SYN proxy answers")
+	w.review.acts(r)
+	reached := w.unsettled(External, "what a SYN proxy comes to ("+placeOf(r)+")")
+	if p.about == "" {
+		w.decide(w.m.And(matched, reached), Accepted, decisionOf(c, r), nil)
+		matched = w.m.Diff(matched, reached)
+	}
+	w.ruling.stolen = append(w.ruling.stolen, settled{matched, decisionOf(c, r)})
 }

@@ -59,6 +59,9 @@ var worldLinks = []kerneltest.Interface{
 	{Name: "docker0", Index: 300, Addresses: []string{"172.17.0.1/16", "fd00:17::1/64"}},
 }
 
+// sink, a bridge without ports, swallows the copies that rules send.
+var sink = []string{"link add name sink0 index 99 type bridge", "link set sink0 addrgenmode none arp off up"}
+
 var worldRoutes = []string{
 	"default via 203.0.113.1 dev eth0",
 	"default via 2001:db8::1 dev eth0",
@@ -71,17 +74,17 @@ var worldRoutes = []string{
 
 var worlds = []world{
 	{name: "a router", layout: kerneltest.Layout{
-		Interfaces: worldLinks, Routes: worldRoutes,
+		Interfaces: worldLinks, Routes: worldRoutes, Setup: sink,
 		Sysctls: map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"},
 	}},
 	{name: "a strict host", layout: kerneltest.Layout{
-		Interfaces: worldLinks, Routes: worldRoutes,
+		Interfaces: worldLinks, Routes: worldRoutes, Setup: sink,
 		Sysctls: map[string]string{"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0", "ipv4/conf/all/rp_filter": "1"},
 	}},
 	{name: "a router with policy routing", layout: kerneltest.Layout{
 		Interfaces: worldLinks,
 		Routes:     append(append([]string{}, worldRoutes...), "default via 192.168.7.254 dev eth1 table 100", "default via fd00:7::fe dev eth1 table 100"),
-		Setup:      []string{"-4 rule add fwmark 1 lookup 100", "-6 rule add fwmark 1 lookup 100", "-4 rule add from 100.64.0.0/10 blackhole"},
+		Setup:      append(sink[:len(sink):len(sink)], "-4 rule add fwmark 1 lookup 100", "-6 rule add fwmark 1 lookup 100", "-4 rule add from 100.64.0.0/10 blackhole"),
 		Sysctls: map[string]string{
 			"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1", "ipv4/conf/all/rp_filter": "2",
 			"ipv4/conf/eth1/route_localnet": "1", "ipv4/conf/eth0/src_valid_mark": "1",
@@ -103,6 +106,7 @@ func bridged(name string, sysctls map[string]string) world {
 			}},
 			Interfaces: append([]kerneltest.Interface{{Name: "port0", Index: 2, Bridge: "eth0"}, {Name: "port1", Index: 3, Bridge: "eth0"}}, worldLinks[1:]...),
 			Routes:     append([]string{"203.0.113.1 dev eth0", "2001:db8::1 dev eth0"}, worldRoutes...),
+			Setup:      sink,
 			Sysctls:    sysctls,
 		},
 		links: []string{"port0", "port1", "port0", "eth1", "docker0"},
@@ -123,6 +127,7 @@ var forwarding = map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwar
 
 var rulesetOptions = nftgen.Options{
 	Interfaces: []string{"eth0", "eth1", "docker0"},
+	Sink:       "sink0",
 	Own4:       []string{"203.0.113.7", "203.0.113.8", "192.168.7.1", "172.17.0.1"},
 	Own6:       []string{"2001:db8::7", "2001:db8::8", "fd00:7::1", "fd00:17::1"},
 	Behind4:    []string{"172.17.0.2", "172.17.0.3", "192.168.7.9"},

@@ -14,6 +14,8 @@ type Options struct {
 	// Ports are links that are ports of a bridge. Without any there are no tables of
 	// family bridge.
 	Ports []string
+	// Sink is a link that swallows what is sent to it, for copies; empty for none.
+	Sink string
 	// Own4 and Own6 are own addresses of the host, for rules to name and translate to.
 	Own4, Own6 []string
 	// Behind4 and Behind6 are addresses that the host forwards to.
@@ -91,6 +93,10 @@ func (g *generator) table(name string) Table {
 	for i := range bases {
 		g.baseChain(&t, i)
 	}
+	if g.chance(10) {
+		unused := place{family: family, hook: "input", kind: "filter", table: &t}
+		t.Chains = append(t.Chains, Chain{Name: "unused", Rules: append(g.rules(unused, 1+g.IntN(3)), Rule{"drop"})})
+	}
 	return t
 }
 
@@ -105,7 +111,27 @@ func (g *generator) baseChain(t *Table, number int) {
 		t.Chains = append(t.Chains, Chain{Name: name, Rules: g.rules(at, 1+g.IntN(4))})
 		at.jumps = append(at.jumps, name)
 	}
+	if g.chance(4) {
+		at.jumps = append(at.jumps, g.ladder(t, at, number))
+	}
 	t.Chains = append(t.Chains, Chain{Name: fmt.Sprintf("b%d", number), Base: base, Rules: g.rules(at, 1+g.IntN(6))})
+}
+
+// ladder adds chains each of which calls the next, as deep as the kernel lets a
+// base chain call (NFT_JUMP_STACK_SIZE), and names the first.
+func (g *generator) ladder(t *Table, at place, number int) string {
+	next := ""
+	for i := 12; i >= 0; i-- {
+		name := fmt.Sprintf("l%d_%d", number, i)
+		at.jumps = nil
+		rules := g.rules(at, 1)
+		if next != "" {
+			rules = append([]Rule{{g.pick("jump ", "jump ", "jump ", "goto ") + next}}, rules...)
+		}
+		t.Chains = append(t.Chains, Chain{Name: name, Rules: rules})
+		next = name
+	}
+	return next
 }
 
 // hook chooses a base chain's place.
@@ -169,6 +195,10 @@ func (g *generator) bridgeHook() (base, hook, kind string) {
 }
 
 func (g *generator) priority(hook, kind string) int {
+	if g.options.Undecided && kind != "nat" && g.chance(15) {
+		// Hooks of one priority run in an order that depends on which was registered first.
+		return []int{-200, -100, 100}[g.IntN(3)]
+	}
 	if kind == "nat" {
 		around := map[string]int{"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}[hook]
 		return around + g.IntN(3) - 1
@@ -206,6 +236,9 @@ func (g *generator) rule(at place) Rule {
 	if g.chance(15) {
 		rule = append(rule, g.count(&at))
 	}
+	if g.chance(8) {
+		rule = append(rule, g.aside(&at))
+	}
 	if g.chance(15) {
 		return append(rule, g.verdictMap(&at))
 	}
@@ -220,6 +253,12 @@ func (g *generator) verdict(at place, everything bool) string {
 	}
 	if len(at.jumps) > 0 && g.chance(35) {
 		return g.pick("jump ", "jump ", "goto ") + g.pick(at.jumps...)
+	}
+	if g.options.Sink != "" && at.hook == "ingress" && at.table.Family == "netdev" && g.chance(10) {
+		return "fwd to " + quoted(g.options.Sink)
+	}
+	if g.options.Undecided && at.hook == "input" && at.table.Family != "bridge" && (at.transport == "" || at.transport == "tcp") && g.chance(4) {
+		return "meta l4proto tcp synproxy mss 1460 wscale 7 timestamp sack-perm"
 	}
 	drops := 8
 	if at.hook == "output" || at.hook == "postrouting" || at.hook == "egress" {
@@ -287,7 +326,7 @@ func (g *generator) translation(at place, v4 bool, transport string) string {
 	if at.hook == "output" {
 		return g.pick("accept", "counter")
 	}
-	switch g.weighted(6, 6, 3, 2, 5) {
+	switch g.weighted(6, 6, 3, 2, 7) {
 	case 4:
 		return g.mappedTranslation(family, v4, transport)
 	case 0:

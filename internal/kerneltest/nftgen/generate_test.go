@@ -8,6 +8,7 @@ import (
 
 var testOptions = Options{
 	Interfaces: []string{"eth0", "eth1", "docker0"},
+	Sink:       "docker0",
 	Own4:       []string{"203.0.113.7", "192.168.7.1"},
 	Own6:       []string{"2001:db8::7", "fd00:7::1"},
 	Behind4:    []string{"172.17.0.2", "192.168.7.9"},

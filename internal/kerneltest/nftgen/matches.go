@@ -337,7 +337,7 @@ func (g *generator) single(v4 bool) string {
 func (g *generator) namedSet(at *place) string {
 	var usable []Set
 	for _, set := range at.table.Sets {
-		if set.Keyword == "set" && fits(set, at.family) {
+		if set.Keyword == "set" && fits(set, at.family) && !strings.HasPrefix(set.Name, "seen") {
 			usable = append(usable, set)
 		}
 	}
