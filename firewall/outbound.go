@@ -51,6 +51,9 @@ func (w *walker) answerRejected(p *packet, r rejection) {
 		w.decide(r.set, Dropped, r.decision, nil)
 		return
 	}
+	group := w.m.And(r.set, w.unanswerableGroup(p, r.decision.Chain))
+	w.decide(group, Dropped, r.decision, nil)
+	r.set = w.m.Diff(r.set, group)
 	a := w.rejectionPacket(p, r.reject)
 	failing := r.decision.Text + "; the error doesn't get out"
 	set := r.set
@@ -62,6 +65,21 @@ func (w *walker) answerRejected(p *packet, r rejection) {
 		set = w.leave(a, p, r.set, failing)
 	}
 	w.decide(set, Rejected, r.decision, nil)
+}
+
+// unanswerableGroup is where no error is sent for the group that the packet goes
+// to: in IPv6 for multicasts (nf_send_reset6, icmp6_send), before IP for all that
+// is not to one link address (nft_reject_netdev.c, nft_reject_bridge.c).
+func (w *walker) unanswerableGroup(p *packet, c *Chain) bdd.Node {
+	group := bdd.False
+	if p.family == FamilyIPv6 {
+		group = w.prefix(p.destination(), netip.MustParsePrefix("ff00::/8"))
+	}
+	early := c != nil && (c.Table.Family == FamilyNetdev || c.Table.Family == FamilyBridge || c.Base != nil && c.Base.Hook == Ingress)
+	if early && len(p.link) >= 8 {
+		group = w.m.Or(group, p.link[7])
+	}
+	return group
 }
 
 // sendStraightBack is how nft_reject_netdev.c and nft_reject_bridge.c answer: by

@@ -44,6 +44,22 @@ type macAddress [6]byte
 
 func (m macAddress) String() string { return net.HardwareAddr(m[:]).String() }
 
+// linkAddress is where a frame to an address is sent on the link: to the host's
+// own address unless the destination is a group's (RFC 1112, 6.4; RFC 2464, 7) or
+// the limited broadcast.
+func linkAddress(to netip.Addr, host macAddress) macAddress {
+	b := to.AsSlice()
+	switch {
+	case to.Is4() && to.IsMulticast():
+		return macAddress{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
+	case to.IsMulticast():
+		return macAddress{0x33, 0x33, b[12], b[13], b[14], b[15]}
+	case to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return macAddress{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	}
+	return host
+}
+
 // A segment is a TCP segment without data, or a datagram that carries Seq.
 type segment struct {
 	protocol uint8

@@ -49,6 +49,9 @@ type Socket struct {
 	UID int
 	// Shared is SO_REUSEPORT.
 	Shared bool
+	// AllGroups is IP_MULTICAST_ALL for an IPv6 socket, which without it gets no IPv4
+	// multicast that it hasn't joined.
+	AllGroups bool
 }
 
 // Listen opens a listening socket: "tcp", "udp" or "udplite". The unspecified
@@ -82,7 +85,7 @@ func (ns *Namespace) ListenEverywhere(ports ...uint16) error {
 					continue
 				}
 				at := netip.AddrPortFrom(netip.IPv6Unspecified(), port)
-				if err := ns.sockets.listen(Socket{Protocol: protocol, At: at}); err != nil {
+				if err := ns.sockets.listen(Socket{Protocol: protocol, At: at, AllGroups: protocol == protocolUDP}); err != nil {
 					return fmt.Errorf("listening on %s/%s: %w", at, protocolName(protocol), err)
 				}
 			}
@@ -148,6 +151,9 @@ func (s Socket) setOptions(fd, family int) error {
 			option{unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, flag(s.Transparent)})
 	} else {
 		options = append(options, option{unix.IPPROTO_IP, unix.IP_TRANSPARENT, flag(s.Transparent)})
+	}
+	if s.AllGroups {
+		options = append(options, option{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 1})
 	}
 	for _, o := range options {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {

@@ -2,14 +2,18 @@ package kerneltest
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -175,7 +179,34 @@ func (ns *Namespace) setUp(layout Layout) error {
 	if err := writeSysctls(layout.Sysctls); err != nil {
 		return err
 	}
+	if err := awaitAddresses(layout); err != nil {
+		return err
+	}
 	return ns.prober.open()
+}
+
+// awaitAddresses returns when the kernel takes packets for all IPv6 addresses: it
+// adds their local routes in its own time (net/ipv6/addrconf.c, addrconf_dad_work).
+func awaitAddresses(layout Layout) error {
+	var missing []string
+	for _, iface := range append(layout.Interfaces[:len(layout.Interfaces):len(layout.Interfaces)], layout.Bridges...) {
+		for _, address := range iface.Addresses {
+			if prefix, err := netip.ParsePrefix(address); err == nil && prefix.Addr().Is6() {
+				missing = append(missing, hex.EncodeToString(prefix.Addr().AsSlice())+" 80 ")
+			}
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		routes, err := os.ReadFile("/proc/thread-self/net/ipv6_route")
+		if err != nil {
+			return err
+		}
+		missing = slices.DeleteFunc(missing, func(start string) bool { return bytes.Contains(routes, []byte(start)) })
+		if len(missing) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("IPv6 addresses %q are not there after 10 seconds", missing)
 }
 
 func linkLines(iface Interface, mac macAddress) []string {

@@ -190,7 +190,7 @@ func (ns *Namespace) send(probe Probe, number uint32) error {
 }
 
 func (ns *Namespace) write(tap *tap, s segment) error {
-	ns.prober.frame = appendFrame(ns.prober.frame[:0], tap.mac, farEnd, s)
+	ns.prober.frame = appendFrame(ns.prober.frame[:0], linkAddress(s.to.Addr(), tap.mac), farEnd, s)
 	if _, err := unix.Write(tap.fd, ns.prober.frame); err != nil {
 		return fmt.Errorf("sending into %s: %w", tap.name, err)
 	}
@@ -295,8 +295,8 @@ func (r *round) sawAnswer(number uint32, tap *tap) {
 
 func (r *round) sawForwarded(s sighting, tap *tap) {
 	o := r.outcome(s.seq)
-	if o == nil || o.Kind != Dropped {
-		return
+	if o == nil || o.Kind != Dropped || linkAddress(s.to.Addr(), tap.mac) != tap.mac {
+		return // nobody routes to a group, but a bridge shows its frames to all ports
 	}
 	*o = Outcome{Kind: Forwarded, Via: tap.name, Bridge: tap.bridge, From: s.from, To: s.to}
 	r.forwarded = append(r.forwarded, departure{s.segment, tap})

@@ -258,7 +258,8 @@ func (g *generator) verdict(at place, everything bool) string {
 		return "fwd to " + quoted(g.options.Sink)
 	}
 	if g.options.Undecided && at.hook == "input" && at.table.Family != "bridge" && (at.transport == "" || at.transport == "tcp") && g.chance(4) {
-		return "meta l4proto tcp synproxy mss 1460 wscale 7 timestamp sack-perm"
+		// What a proxy sends to the host itself must not come to it again.
+		return "iifname != \"lo\" meta l4proto tcp synproxy mss 1460 wscale 7 timestamp sack-perm"
 	}
 	drops := 8
 	if at.hook == "output" || at.hook == "postrouting" || at.hook == "egress" {
