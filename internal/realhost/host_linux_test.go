@@ -64,6 +64,11 @@ var packages = map[string]string{
 // require leaves the test out where it can't run, saying what is missing.
 func require(t *testing.T) {
 	t.Helper()
+	requirePackages(t, packages)
+}
+
+func requirePackages(t *testing.T, packages map[string]string) {
+	t.Helper()
 	kerneltest.Require(t)
 	var missing []string
 	for file, pkg := range packages {
