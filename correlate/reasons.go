@@ -165,7 +165,22 @@ func (w writer) filtered(blocked []Reach) {
 			}
 		}
 		if len(w.e.Reasons) > 0 {
+			w.unanswered(blocked)
 			return
+		}
+	}
+}
+
+// unanswered tells of sources that the rules let in for nothing: no answer gets
+// back to them.
+func (w writer) unanswered(blocked []Reach) {
+	for _, r := range blocked {
+		var from []string
+		for _, p := range r.Sources.Prefixes {
+			from = append(from, p.String())
+		}
+		if kernelDrops(r.Part) && strings.HasPrefix(r.DecidedBy.Text, firewall.AnswerLost) && len(from) > 0 && len(from) <= 4 {
+			w.add("unanswered", "%s get in by %s for nothing: %s", strings.Join(from, ", "), r.Interface, r.DecidedBy.Text)
 		}
 	}
 }

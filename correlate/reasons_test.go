@@ -67,3 +67,13 @@ func TestBindingASocketIsNoRemedyForWhatGoesPastIt(t *testing.T) {
 		t.Errorf("reasons %+v", e.Reasons)
 	}
 }
+
+func TestSourcesWithoutAWayBackAreNamed(t *testing.T) {
+	lost := dropped(firewall.Decision{Text: firewall.AnswerLost + ": no route back to the source"})
+	lost.Sources = firewall.Sources{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	e := onlyRow(t, listener("0.0.0.0", 4), nil, dropped(policy(inputDrop)), lost)
+	want := "10.0.0.0/8 get in by eth0 for nothing: the answer doesn't get out: no route back to the source"
+	if e.Label != Filtered || len(e.Reasons) != 2 || e.Reasons[1].Text != want {
+		t.Errorf("%v: %v", e.Label, e.Reasons)
+	}
+}

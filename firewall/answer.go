@@ -122,3 +122,7 @@ type Explanation struct {
 	Part
 	Path []PathStep
 }
+
+// AnswerLost begins a decision's text where the packet gets in and its answer
+// doesn't get out.
+const AnswerLost = "the answer doesn't get out"

@@ -41,7 +41,7 @@ func (w *walker) answerAccepted(p *packet, live bdd.Node) bdd.Node {
 		a.mark = p.mark
 	}
 	w.fromListener(a, p)
-	return w.leave(a, p, live, "the answer doesn't get out")
+	return w.leave(a, p, live, AnswerLost)
 }
 
 // answerRejected sends the error that a rule or the kernel answers with, and
