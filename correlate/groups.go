@@ -22,13 +22,18 @@ func groupTargets(l listeners.Listener, n *firewall.Network) []target {
 			continue
 		}
 		for _, a := range groupAddresses(n, iface) {
-			if a.Is4() && (l.Family == 4 || l.DualStack()) || a.Is6() && l.Family == 6 {
+			if a.Is4() && (l.Family == 4 || l.DualStack() && a != allHosts) || a.Is6() && l.Family == 6 {
 				out = append(out, target{iface: iface.Name, addr: a, group: true})
 			}
 		}
 	}
 	return out
 }
+
+// allHosts is the group that every link is in by itself. An IPv6 socket gets IPv4
+// multicasts of groups that it has joined only (net/ipv6/af_inet6.c leaves
+// IP_MULTICAST_ALL off); of other groups it can't be told who has joined.
+var allHosts = netip.AddrFrom4([4]byte{224, 0, 0, 1})
 
 func groupAddresses(n *firewall.Network, iface firewall.Interface) []netip.Addr {
 	var out []netip.Addr

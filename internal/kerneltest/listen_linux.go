@@ -49,9 +49,6 @@ type Socket struct {
 	UID int
 	// Shared is SO_REUSEPORT.
 	Shared bool
-	// AllGroups is IP_MULTICAST_ALL for an IPv6 socket, which without it gets no IPv4
-	// multicast that it hasn't joined.
-	AllGroups bool
 }
 
 // Listen opens a listening socket: "tcp", "udp" or "udplite". The unspecified
@@ -85,7 +82,7 @@ func (ns *Namespace) ListenEverywhere(ports ...uint16) error {
 					continue
 				}
 				at := netip.AddrPortFrom(netip.IPv6Unspecified(), port)
-				if err := ns.sockets.listen(Socket{Protocol: protocol, At: at, AllGroups: protocol == protocolUDP}); err != nil {
+				if err := ns.sockets.listen(Socket{Protocol: protocol, At: at}); err != nil {
 					return fmt.Errorf("listening on %s/%s: %w", at, protocolName(protocol), err)
 				}
 			}
@@ -152,7 +149,8 @@ func (s Socket) setOptions(fd, family int) error {
 	} else {
 		options = append(options, option{unix.IPPROTO_IP, unix.IP_TRANSPARENT, flag(s.Transparent)})
 	}
-	if s.AllGroups {
+	if family == unix.AF_INET6 && s.Protocol != protocolTCP && !s.V6Only {
+		// An IPv6 socket gets no IPv4 multicast unless it joins or asks for all.
 		options = append(options, option{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 1})
 	}
 	for _, o := range options {
