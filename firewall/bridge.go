@@ -79,6 +79,7 @@ func (w *walker) throughBridge(p *packet, bridge *Interface, live bdd.Node, t tr
 		destination := p.destination()
 		live, t = w.runHook(p, Prerouting, live, t)
 		p.in, p.preroutingDone, p.rerouted = port, true, w.differs(destination, p.destination())
+		p.sockets = nil // the bridge hands its packets up without (ip_rcv_core)
 	}
 	for _, c := range chains {
 		live, _ = w.runChain(p, c, live, nil)

@@ -204,7 +204,7 @@ func (w *walker) martians(p *packet, to netip.Addr, live bdd.Node) bdd.Node {
 	if to != allOnes && !to.IsLinkLocalMulticast() {
 		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/32"))) // the rest of 0/8 is ordinary since Linux 5.3
 	}
-	if !localnet {
+	if !localnet && to != allOnes {
 		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("127.0.0.0/8")))
 	}
 	if p.in.Loopback() {

@@ -282,6 +282,10 @@ func (c *comparison) compare(t *testing.T, o *oracle, name string, script nftgen
 	c.tally.packets += len(probes)
 	for i, probe := range probes {
 		c.tally.kinds[outcomes[i].Kind]++
+		if problem := o.byBridge(evaluator, probe, outcomes[i]); problem != "" {
+			t.Errorf("%s: %s", name, problem)
+			c.tally.wrong++
+		}
 		j := judge(evaluator, probe)
 		c.tally.count(j)
 		if c.agree(j, probe, outcomes[i]) || c.agree(j, probe, o.alone(probe)) {
@@ -298,6 +302,21 @@ func (c *comparison) compare(t *testing.T, o *oracle, name string, script nftgen
 			t.Fatal(err)
 		}
 	}
+}
+
+// byBridge asks about a packet that came in by a port of a bridge as one that came
+// in by the bridge: the answer must have room for what the kernel did. It tells
+// where it hasn't.
+func (o *oracle) byBridge(e *firewall.Evaluator, probe kerneltest.Probe, outcome kerneltest.Outcome) string {
+	whole := probe
+	if whole.Via = o.ns.Bridge(probe.Via); whole.Via == "" {
+		return ""
+	}
+	j := judge(e, whole)
+	if j.fateAgrees(probe, outcome) || j.fateAgrees(probe, o.alone(probe)) {
+		return ""
+	}
+	return fmt.Sprintf("%s by its bridge: the kernel: %s, the evaluator: %s", probe, outcome, j)
 }
 
 // count notes what a conditional answer depends on.

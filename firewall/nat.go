@@ -214,13 +214,15 @@ func (w *walker) redirectAddress(p *packet) (bits, bdd.Node) {
 		if a.Interface != p.in.Index || familyOf(addr) != p.family {
 			continue
 		}
-		if a.Flags&ifaTentative != 0 || addr.Is6() && destination.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
+		if a.Flags&ifaTentative != 0 || addr.Is6() && linkScope(destination) && !addr.IsLinkLocalUnicast() {
 			continue
 		}
 		return addressBits(addr), bdd.False
 	}
 	return make(bits, 8*p.addressLength()), bdd.True
 }
+
+func linkScope(a netip.Addr) bool { return a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() }
 
 // ifaTentative is IFA_F_TENTATIVE (include/uapi/linux/if_addr.h).
 const ifaTentative = 0x40

@@ -106,6 +106,16 @@ func (ns *Namespace) NFT(script string) error {
 	return err
 }
 
+// Bridge is the bridge that an interface is a port of; empty if it is none.
+func (ns *Namespace) Bridge(name string) string {
+	for _, tap := range ns.taps {
+		if tap.name == name {
+			return tap.bridge
+		}
+	}
+	return ""
+}
+
 // Run runs a command in the namespace and returns what it printed.
 func (ns *Namespace) Run(command ...string) (string, error) {
 	return ns.run("", command...)

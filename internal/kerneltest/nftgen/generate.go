@@ -95,6 +95,9 @@ func (g *generator) table(name string) Table {
 	}
 	if g.chance(10) {
 		unused := place{family: family, hook: "input", kind: "filter", table: &t}
+		if family == "netdev" {
+			unused.hook = "ingress"
+		}
 		t.Chains = append(t.Chains, Chain{Name: "unused", Rules: append(g.rules(unused, 1+g.IntN(3)), Rule{"drop"})})
 	}
 	return t

@@ -213,9 +213,8 @@ func (g *generator) undecided(at *place) string {
 
 // undecidedObject is a named object or a set that rules fill.
 func (g *generator) undecidedObject(at *place) string {
-	transport, ok := g.transport(at)
 	object := func(kind, name string) string {
-		if ok && transport != "th" && g.chance(40) {
+		if transport := at.transport; (transport == "tcp" || transport == "udp") && g.chance(40) {
 			return kind + " name " + transport + " dport map " + anonymous(g.valued(g.distinct(g.port, disjointPorts, 1+g.IntN(4)), func() string { return quoted(name) }))
 		}
 		return kind + " name " + quoted(name)
