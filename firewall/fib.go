@@ -19,7 +19,17 @@ func (w *walker) loadFIB(p *packet, v FIB) (bits, bdd.Node) {
 	for _, r := range w.lookupScoped(w.fibFlow(p, v), bdd.True, w.fibLink(p, v)) {
 		result = w.choose(r.set, w.fibDevice(v, w.fibOut(p, v, r)), orElse(result, w.fibDevice(v, nil)))
 	}
+	if p.family == FamilyIPv4 && p.in != nil {
+		result = w.choose(w.fromNobody(p), w.fibDevice(v, p.in), result)
+	}
 	return result, bdd.True
+}
+
+// fromNobody is where a host without an address yet asks its link: such a packet
+// is taken to come from there without a lookup (nft_fib4_eval).
+func (w *walker) fromNobody(p *packet) bdd.Node {
+	link := w.m.Or(w.equal(p.destination(), allOnes.AsSlice()), w.prefix(p.destination(), netip.MustParsePrefix("224.0.0.0/24")))
+	return w.m.And(link, w.prefix(p.source(), netip.MustParsePrefix("0.0.0.0/8")))
 }
 
 func (w *walker) fibFlow(p *packet, v FIB) flow {

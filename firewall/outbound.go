@@ -390,7 +390,7 @@ func (w *walker) comeBackBy(a, p *packet, live bdd.Node) bdd.Node {
 		}
 		c := a.clone()
 		c.out = r.out
-		set := w.mayForward(c, w.bridgedBack(c, r.out, r.set))
+		set := w.refuseProxied(c, w.mayForward(c, w.bridgedBack(c, r.out, r.set)))
 		if c.family == FamilyIPv4 {
 			set = w.validateSource(c, set, r.out.Index)
 		} else {
