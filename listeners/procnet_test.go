@@ -78,3 +78,17 @@ func FuzzProtocols(f *testing.F) {
 		unreadSockets(parseProtocols(text))
 	})
 }
+
+// A raw socket of protocol 255 only sends (raw(7)): no packet reaches it.
+func TestRawSocketsThatOnlySendAreNoListeners(t *testing.T) {
+	text := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n" +
+		"  1: 00000000:0001 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0000000000000000 0\n" +
+		"  255: 00000000:00FF 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4712 2 0000000000000000 0\n"
+	sockets, err := parseProcNet("raw", []byte(text))
+	if err != nil || len(sockets) != 2 {
+		t.Fatalf("%d sockets, %v", len(sockets), err)
+	}
+	if kept := withoutSenders(sockets); len(kept) != 1 || kept[0].inode != 4711 {
+		t.Errorf("kept %+v, want ICMP's alone", kept)
+	}
+}

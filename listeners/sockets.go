@@ -109,7 +109,7 @@ func readSockets(host Host) ([]socket, []gaps.Gap) {
 			found = append(found, incomplete(asked[i].protocol, "sock_diag", d.err))
 		}
 	}
-	return withoutSubflows(slices.Concat(parts...)), append(found, fallback.gaps()...)
+	return withoutSubflows(withoutSenders(slices.Concat(parts...))), append(found, fallback.gaps()...)
 }
 
 type dumped struct {
@@ -192,6 +192,14 @@ func withoutSubflows(sockets []socket) []socket {
 	return slices.DeleteFunc(sockets, func(s socket) bool { return s.protocol == "tcp" && mptcp[s.inode] })
 }
 
+// protoRawSender is IPPROTO_RAW: such raw sockets send and never receive (raw(7)).
+// Reading legacy tables needs one, too.
+const protoRawSender = 255
+
+func withoutSenders(sockets []socket) []socket {
+	return slices.DeleteFunc(sockets, func(s socket) bool { return s.protocol == "raw" && s.local.Port() == protoRawSender })
+}
+
 // refusals collects the tables that sock_diag didn't give.
 type refusals struct {
 	tables []string
@@ -215,6 +223,7 @@ func (r *refusals) read(host Host, t table, refused error) ([]socket, []gaps.Gap
 		}}
 	}
 	sockets, err := parseProcNet(t.protocol, text)
+	sockets = withoutSenders(sockets)
 	if len(sockets) > 0 {
 		r.tables, r.err = append(r.tables, t.file), refused
 	}
