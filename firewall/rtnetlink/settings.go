@@ -21,14 +21,9 @@ const (
 // there only while br_netfilter is loaded.
 var globalSettings = []string{
 	alwaysThere,
-	"ipv4/ip_nonlocal_bind",
-	"ipv4/ip_local_port_range",
 	"ipv4/fwmark_reflect",
 	"ipv4/tcp_fwmark_accept",
-	"ipv4/tcp_l3mdev_accept",
 	"ipv4/tcp_syncookies",
-	"ipv4/udp_l3mdev_accept",
-	"ipv6/bindv6only",
 	"bridge/bridge-nf-call-iptables",
 	"bridge/bridge-nf-call-ip6tables",
 }
@@ -45,7 +40,6 @@ var conf4Settings = []confSetting{
 	{"forwarding", 0},
 	{"send_redirects", 5},
 	{"rp_filter", 7},
-	{"arp_ignore", 18},
 	{"accept_local", 22},
 	{"src_valid_mark", 23},
 	{"route_localnet", 25},
@@ -54,8 +48,8 @@ var conf4Settings = []confSetting{
 // DEVCONF_* of include/uapi/linux/ipv6.h.
 var conf6Settings = []confSetting{
 	{"forwarding", 0},
-	{"accept_ra", 3},
 	{"disable_ipv6", 26},
+	{"force_forwarding", 59}, // Linux 6.17
 }
 
 // settings fills values by their path below /proc/sys/net. A file that isn't
@@ -65,10 +59,8 @@ func (r *reader) settings(values map[string]string, links []link) {
 	for _, name := range globalSettings {
 		s.file(name)
 	}
-	for _, which := range []string{"all", "default"} {
-		s.files("ipv4/conf/"+which+"/", conf4Settings)
-		s.files("ipv6/conf/"+which+"/", conf6Settings)
-	}
+	s.files("ipv4/conf/all/", conf4Settings)
+	s.files("ipv6/conf/all/", conf6Settings)
 	for _, l := range links {
 		if strings.Contains(l.Name, "/") || strings.Trim(l.Name, ".") == "" {
 			continue // no interface is called so, and it is no part of a path
