@@ -29,7 +29,7 @@ func (w *walker) loadFIB(p *packet, v FIB) (bits, bdd.Node) {
 // is taken to come from there without a lookup (nft_fib4_eval).
 func (w *walker) fromNobody(p *packet) bdd.Node {
 	link := w.m.Or(w.equal(p.destination(), allOnes.AsSlice()), w.prefix(p.destination(), netip.MustParsePrefix("224.0.0.0/24")))
-	return w.m.And(link, w.prefix(p.source(), netip.MustParsePrefix("0.0.0.0/8")))
+	return w.m.And(link, w.prefix(p.source(), netip.MustParsePrefix("0.0.0.0/32")))
 }
 
 func (w *walker) fibFlow(p *packet, v FIB) flow {
