@@ -32,6 +32,7 @@ type Options struct {
 // addresses and routes decide.
 func Generate(seed uint64, options Options) Script {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6e6674)), options: options}
+	g.copies = options.Sink != "" && g.chance(50)
 	var s Script
 	for i := range 1 + g.weighted(3, 4, 2) {
 		s.Tables = append(s.Tables, g.table(fmt.Sprintf("t%d", i)))
@@ -42,6 +43,9 @@ func Generate(seed uint64, options Options) Script {
 type generator struct {
 	*rand.Rand
 	options Options
+	// copies says that the ruleset may send copies. Then no rule of output rejects:
+	// an error about a copy would look like one about the packet.
+	copies bool
 }
 
 // weighted is an index, each as likely as its weight.
@@ -280,7 +284,7 @@ func (g *generator) verdict(at place, everything bool) string {
 }
 
 func (g *generator) reject(at place) string {
-	if at.hook == "postrouting" || at.kind == "nat" || at.hook == "egress" || at.kind == "route" || at.table.Family == "bridge" {
+	if g.copies && at.hook == "output" || at.hook == "postrouting" || at.kind == "nat" || at.hook == "egress" || at.kind == "route" || at.table.Family == "bridge" {
 		return "drop"
 	}
 	// A reset only answers TCP, a match nft asks for: elsewhere the rule gets it.

@@ -138,7 +138,7 @@ func (g *generator) remember(at *place) string {
 func (g *generator) copyOf(at *place) string {
 	sink := quoted(g.options.Sink)
 	switch {
-	case g.options.Sink == "":
+	case !g.copies:
 		return "counter"
 	case at.hook == "ingress" && at.table.Family == "netdev":
 		return "dup to " + sink
