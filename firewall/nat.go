@@ -14,7 +14,7 @@ import (
 func (w *walker) natHook(p *packet, h Hook, live bdd.Node, t trail) (bdd.Node, trail) {
 	if p.about != "" {
 		w.translateAnswer(p, h)
-		return live, t
+		return w.resetMeetsNAT(p, h, live), t
 	}
 	if p.tracking.state != stateNew {
 		return live, t
@@ -38,6 +38,32 @@ func (w *walker) natHook(p *packet, h Hook, live bdd.Node, t trail) (bdd.Node, t
 		p.tracking.destinationDone = true
 	}
 	return w.m.Diff(live, gone), t
+}
+
+// resetMeetsNAT is for a reset that answers a flow's first packet: it counts as
+// related to the flow, which meets the nat chains now where its first packet
+// didn't come to them (nf_nat_inet_fn). They may drop it.
+func (w *walker) resetMeetsNAT(p *packet, h Hook, live bdd.Node) bdd.Node {
+	done := p.tracking.destinationDone
+	if h == Postrouting {
+		done = p.tracking.sourceDone
+	}
+	if !p.rejection || p.protocol != protocolTCP || done {
+		return live
+	}
+	c := p.clone()
+	gone := bdd.False
+	w.translated = bdd.False
+	for _, chain := range w.e.chains[hookKey{p.family, h, true}] {
+		set := w.m.Diff(w.m.Diff(w.m.And(live, p.tracking.tracked), w.translated), gone)
+		if set == bdd.False {
+			break
+		}
+		r := w.baseChain(c, chain, set)
+		w.settle(c, r)
+		gone = w.m.Or(gone, w.m.Diff(set, w.remaining(r)))
+	}
+	return w.m.Diff(live, gone)
 }
 
 // translate applies a NAT rule, and returns the packets that it translated.

@@ -102,18 +102,29 @@ func (w *walker) sendStraightBack(a, p *packet, family Family, set bdd.Node) bdd
 // wherever its route would lead (nf_send_reset).
 func (w *walker) resetByPort(a, p *packet, live bdd.Node) bdd.Node {
 	out := bdd.False
+	if p.family == FamilyIPv4 {
+		// A reset to 0.0.0.0 is not sent to the host itself.
+		nobody := w.m.And(live, w.prefix(a.destination(), netip.MustParsePrefix("0.0.0.0/32")))
+		out = w.byPort(a, p.bridgePort, nobody)
+		live = w.m.Diff(live, nobody)
+	}
 	for _, r := range w.lookupScoped(a.outgoing(), w.errorReceiver(a, p, live), nil) {
 		if text := w.unanswerable(a, r); text != "" && r.kind != RouteLocal && r.kind != RouteAnycast {
 			w.kernelDrops(r.set, text)
 			continue
 		}
-		c := a.clone()
-		c.out = w.e.host(p.bridgePort)
-		link := outgoingEtherHeader(c)
-		c.out = p.bridgePort
-		out = w.m.Or(out, w.egressChains(c, link, r.set))
+		out = w.m.Or(out, w.byPort(a, p.bridgePort, r.set))
 	}
 	return out
+}
+
+// byPort sends a packet out of a bridge's port as if from the bridge.
+func (w *walker) byPort(a *packet, port *Interface, live bdd.Node) bdd.Node {
+	c := a.clone()
+	c.out = w.e.host(port)
+	link := outgoingEtherHeader(c)
+	c.out = port
+	return w.egressChains(c, link, live)
 }
 
 // rejectionPacket is nf_send_reset's and icmp_send's answer: it belongs to the
