@@ -144,6 +144,9 @@ func (w *walker) rejectionPacket(p *packet, r Reject) *packet {
 		a.sourceChosen = !w.ownDestination(p)
 	}
 	a.rejection, a.errorLink = true, p.in
+	if p.hook <= Prerouting {
+		a.bridgePort = nil // the bridge learns where a sender is behind its prerouting hook
+	}
 	a.tracking.tracked = a.tracking.flow
 	a.tracking.state = stateRelated
 	if w.e.setting("ipv4", "", "fwmark_reflect") == 1 {
