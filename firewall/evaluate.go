@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/netglance/netglance/internal/bdd"
@@ -83,6 +84,14 @@ func NewEvaluator(rules *Ruleset, network *Network) *Evaluator {
 }
 
 func (e *Evaluator) indexTable(t *Table) {
+	for _, o := range t.Objects {
+		if strings.HasPrefix(o.Kind, "ct ") || o.Kind == "synproxy" {
+			// Its being there turns connection tracking on, called or not (nft_ct_timeout_obj_init).
+			for _, family := range hookFamilies(t.Family, Input) {
+				e.tracks[family] = true
+			}
+		}
+	}
 	for _, c := range t.Chains {
 		e.guards[c] = guardRules(c)
 		for _, r := range c.Rules {

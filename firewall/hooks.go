@@ -157,8 +157,14 @@ func (w *walker) conntrackHook(p *packet) {
 		w.startTracking(p)
 		return
 	}
-	// An answer is part of the flow that it answers, unless notrack takes it out.
-	p.tracking.tracked = w.m.Diff(p.tracking.flow, p.tracking.untracked)
+	// An answer is part of the flow that it answers, unless notrack takes it out or
+	// it is looked for in another zone; an error belongs to its flow already.
+	t := &p.tracking
+	t.tracked = w.m.Diff(t.flow, t.untracked)
+	if !p.rejection {
+		t.tracked = w.m.Diff(t.tracked, w.differs(t.zone, t.entryZone))
+	}
+	t.zone = t.entryZone
 }
 
 // runChain takes the packets through one base chain and settles those that

@@ -314,8 +314,28 @@ func (w *walker) validateForTCP(p *packet, live bdd.Node) bdd.Node {
 
 var mapped4 = netip.PrefixFrom(netip.MustParseAddr("::ffff:0.0.0.0"), 96)
 
+// forwardRejects says that a forward chain's table answers some packets with an error.
+func (e *Evaluator) forwardRejects(family Family) bool {
+	for _, base := range e.chains[hookKey{family, Forward, false}] {
+		for _, c := range base.Table.Chains {
+			if slices.ContainsFunc(c.Rules, func(r *Rule) bool {
+				return slices.ContainsFunc(r.Steps, func(s Step) bool { _, ok := s.(Reject); return ok })
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // group delivers a broadcast or multicast: to UDP sockets only.
 func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
+	if p.protocol == protocolTCP && p.bridgePort != nil && w.callsIP(p) && w.e.forwardRejects(p.family) {
+		// br_netfilter shows forward rules the copies for the bridge's other ports; one may answer with an error.
+		copies := w.m.And(live, w.fact("what forward rules say to the copies for the other ports of "+p.in.Name, Unmodelled))
+		w.decide(copies, Rejected, Decision{Text: "forward rules for the bridge's copies"}, nil)
+		live = w.m.Diff(live, copies)
+	}
 	p.toGroup = true
 	nobody := bdd.False
 	if p.family == FamilyIPv4 {

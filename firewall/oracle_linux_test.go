@@ -124,7 +124,7 @@ func (j judgement) deliveryAgrees(o kerneltest.Outcome) bool {
 	d := j.DeliveredTo
 	switch {
 	case d == nil:
-		return false
+		return len(j.Conditions) > 0 // several places, and what it depends on
 	case o.Kind == kerneltest.Forwarded:
 		return d.Interface == cmp.Or(o.Bridge, o.Via) && netip.AddrPortFrom(d.Address, d.Port) == o.To
 	case d.Interface != "":

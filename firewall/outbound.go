@@ -25,6 +25,7 @@ func (w *walker) answerPacket(p *packet, protocol uint8, flags byte) *packet {
 	t := &a.tracking
 	t.flow, t.tracked, t.untracked = w.ofFlow(a), bdd.False, bdd.False
 	t.reply = true
+	t.zone, t.entryZone = w.hostShort(0), p.tracking.zone
 	t.state = stateEstablished
 	return a
 }

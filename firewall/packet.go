@@ -108,6 +108,8 @@ type tracking struct {
 	confirmed bool
 	mark      bits
 	zone      bits
+	// entryZone is the zone of the entry that an answer looks for.
+	entryZone bits
 	labels    bits
 	// the original direction's tuple
 	source, destination, sourcePort, port bits

@@ -363,7 +363,7 @@ func (b *backlog) wait() error {
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		length, err := b.length(cpu)
 		if err != nil || length == 0 {
 			return err
