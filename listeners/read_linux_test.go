@@ -192,7 +192,6 @@ func TestTheKernelsSockets(t *testing.T) {
 		{"UDP-Lite", bound{family: in6, kind: udp, protocol: udplite, at: "[::]:2008", options: v6only(0)}, "udplite", 2008, true, true, listeners.Server, anyDevice},
 		{"raw ICMP", bound{family: in4, kind: raw, protocol: unix.IPPROTO_ICMP}, "raw", unix.IPPROTO_ICMP, true, false, listeners.Server, anyDevice},
 		{"raw ICMPv6", bound{family: in6, kind: raw, protocol: unix.IPPROTO_ICMPV6}, "raw", unix.IPPROTO_ICMPV6, false, true, listeners.Server, anyDevice},
-		{"raw that only sends", bound{family: in4, kind: raw, protocol: unix.IPPROTO_RAW}, "raw", unix.IPPROTO_RAW, true, false, listeners.ProbableClient, anyDevice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, inode := open(t, ns, c.bound)

@@ -28,9 +28,6 @@ const (
 	dhcpv6Client = 546
 )
 
-// sendOnly is the IP protocol number of a raw socket that only sends (raw(7)).
-const sendOnly = 255
-
 // role judges one socket.
 //
 // For unconnected UDP the kernel tells whether the port was asked for by number
@@ -47,19 +44,12 @@ func role(s *socket, chosen portRange) Role {
 	case s.state == stateEstablished:
 		return ConnectedClient
 	case s.protocol == "raw":
-		return roleOfRaw(s)
+		return Server
 	case s.local.Port() == dhcpClient || s.local.Port() == dhcpv6Client:
 		return ProbableClient
 	case s.binding == portChosen:
 		return ProbableClient
 	case s.binding == portUnknown && chosen.contains(s.local.Port()):
-		return ProbableClient
-	}
-	return Server
-}
-
-func roleOfRaw(s *socket) Role {
-	if s.local.Port() == sendOnly {
 		return ProbableClient
 	}
 	return Server

@@ -31,7 +31,6 @@ func TestRolesOfDatagramSockets(t *testing.T) {
 		{"TCP listener on a chosen port", "tcp", stateListen, 45000, portUnknown, Server},
 		{"MPTCP listener", "mptcp", stateListen, 68, portUnknown, Server},
 		{"raw ICMP", "raw", stateClose, 1, portUnknown, Server},
-		{"raw that only sends", "raw", stateClose, 255, portUnknown, ProbableClient},
 		{"raw, connected", "raw", stateEstablished, 1, portUnknown, ConnectedClient},
 	} {
 		s := socket{protocol: c.protocol, state: c.state, binding: c.binding, local: netip.AddrPortFrom(netip.IPv4Unspecified(), c.port)}
