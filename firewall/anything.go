@@ -261,7 +261,7 @@ func (w *walker) loadAnyPayload(p *packet, v Payload) (bits, bdd.Node) {
 	case !ok:
 		return w.anyField(p, name, length), w.anyThere(p, name)
 	case v.Base == TransportHeader && offset+length <= maxTransport:
-		return b, w.atLeast(p.any.length, []byte{byte(offset + length)})
+		return b, w.atLeast(p.any.length, []byte{byte(offset + length)}, 0)
 	case v.Base == NetworkHeader:
 		return b, bdd.True
 	}

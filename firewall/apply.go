@@ -100,13 +100,13 @@ func (w *walker) compare(p *packet, r *Rule, s Compare) bdd.Node {
 	case NotEqual:
 		result = w.m.Not(w.equal(b, s.Data))
 	case Less:
-		result = w.m.Not(w.atLeast(b, s.Data))
+		result = w.m.Not(w.atLeast(b, s.Data, 0))
 	case LessEqual:
-		result = w.atMost(b, s.Data)
+		result = w.atMost(b, s.Data, 0)
 	case Greater:
-		result = w.m.Not(w.atMost(b, s.Data))
+		result = w.m.Not(w.atMost(b, s.Data, 0))
 	case GreaterEqual:
-		result = w.atLeast(b, s.Data)
+		result = w.atLeast(b, s.Data, 0)
 	default:
 		return w.unknownMatch(r, there)
 	}

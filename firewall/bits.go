@@ -11,10 +11,12 @@ import (
 // keeps it in a register, each byte's most significant bit first.
 type bits []bdd.Node
 
+func bitOf(data []byte, i int) bool { return data[i/8]>>(7-i%8)&1 == 1 }
+
 func constantBits(data []byte) bits {
 	b := make(bits, 8*len(data))
 	for i := range b {
-		if data[i/8]>>(7-i%8)&1 == 1 {
+		if bitOf(data, i) {
 			b[i] = bdd.True
 		}
 	}
@@ -63,7 +65,7 @@ func (w *walker) equal(b bits, data []byte) bdd.Node {
 	n := min(len(b), 8*len(data))
 	result := bdd.True
 	for i := n - 1; i >= 0 && result != bdd.False; i-- {
-		if data[i/8]>>(7-i%8)&1 == 1 {
+		if bitOf(data, i) {
 			result = w.m.And(b[i], result)
 		} else {
 			result = w.m.Diff(result, b[i])
@@ -72,12 +74,12 @@ func (w *walker) equal(b bits, data []byte) bdd.Node {
 	return result
 }
 
-// atMost is where b <= data, compared as memcmp compares.
-func (w *walker) atMost(b bits, data []byte) bdd.Node {
-	n := min(len(b), 8*len(data))
+// atMost is where b <= data, compared as memcmp compares, in the bits from first
+// on: those before are known to be equal.
+func (w *walker) atMost(b bits, data []byte, first int) bdd.Node {
 	result := bdd.True
-	for i := n - 1; i >= 0; i-- {
-		if data[i/8]>>(7-i%8)&1 == 1 {
+	for i := min(len(b), 8*len(data)) - 1; i >= first; i-- {
+		if bitOf(data, i) {
 			result = w.m.Ite(b[i], result, bdd.True)
 		} else {
 			result = w.m.Diff(result, b[i])
@@ -86,12 +88,11 @@ func (w *walker) atMost(b bits, data []byte) bdd.Node {
 	return result
 }
 
-// atLeast is where b >= data, compared as memcmp compares.
-func (w *walker) atLeast(b bits, data []byte) bdd.Node {
-	n := min(len(b), 8*len(data))
+// atLeast is where b >= data, in the bits from first on.
+func (w *walker) atLeast(b bits, data []byte, first int) bdd.Node {
 	result := bdd.True
-	for i := n - 1; i >= 0; i-- {
-		if data[i/8]>>(7-i%8)&1 == 1 {
+	for i := min(len(b), 8*len(data)) - 1; i >= first; i-- {
+		if bitOf(data, i) {
 			result = w.m.And(b[i], result)
 		} else {
 			result = w.m.Ite(b[i], bdd.True, result)
@@ -101,7 +102,7 @@ func (w *walker) atLeast(b bits, data []byte) bdd.Node {
 }
 
 func (w *walker) between(b bits, from, to []byte) bdd.Node {
-	return w.m.And(w.atLeast(b, from), w.atMost(b, to))
+	return w.m.And(w.atLeast(b, from, 0), w.atMost(b, to, 0))
 }
 
 // choose is a where the condition holds and b elsewhere.

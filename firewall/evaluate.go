@@ -166,6 +166,12 @@ func (e *Evaluator) setting(tree, link, name string) int {
 	return n
 }
 
+// switchedOn says that an IPv4 setting is on for a link or for all
+// (IN_DEV_ORCONF, include/linux/inetdevice.h).
+func (e *Evaluator) switchedOn(link *Interface, name string) bool {
+	return e.setting("ipv4/conf", link.Name, name) == 1 || e.setting("ipv4/conf", "all", name) == 1
+}
+
 // loopback is the link that this host's packets to itself take.
 func (e *Evaluator) loopback() *Interface {
 	for i := range e.network.Interfaces {

@@ -28,8 +28,8 @@ func (w *walker) loadFIB(p *packet, v FIB) (bits, bdd.Node) {
 // fromNobody is where a host without an address yet asks its link: such a packet
 // is taken to come from there without a lookup (nft_fib4_eval).
 func (w *walker) fromNobody(p *packet) bdd.Node {
-	link := w.m.Or(w.equal(p.destination(), allOnes.AsSlice()), w.prefix(p.destination(), netip.MustParsePrefix("224.0.0.0/24")))
-	return w.m.And(link, w.prefix(p.source(), netip.MustParsePrefix("0.0.0.0/32")))
+	link := w.m.Or(w.equal(p.destination(), allOnes.AsSlice()), w.prefix(p.destination(), localMulticast4))
+	return w.m.And(link, w.prefix(p.source(), nowhere4))
 }
 
 func (w *walker) fibFlow(p *packet, v FIB) flow {
@@ -55,8 +55,8 @@ func (w *walker) fibFlow(p *packet, v FIB) flow {
 // left out of the question.
 func (w *walker) usableSource(b bits) bits {
 	no := bdd.False
-	for _, p := range []string{"0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"} {
-		no = w.m.Or(no, w.prefix(b, netip.MustParsePrefix(p)))
+	for _, p := range []netip.Prefix{nowhere4, loopback4, multicast4, broadcast4} {
+		no = w.m.Or(no, w.prefix(b, p))
 	}
 	return w.choose(no, make(bits, 32), b)
 }
@@ -75,10 +75,6 @@ func (w *walker) fibLink(p *packet, v FIB) *Interface {
 	}
 	return p.out
 }
-
-var multicast6 = netip.MustParsePrefix("ff00::/8")
-
-var linkLocal6 = netip.MustParsePrefix("fe80::/10")
 
 // lookupScoped asks for routes to IPv6 addresses of link scope on their link only.
 func (w *walker) lookupScoped(f flow, set bdd.Node, link *Interface) []routed {
@@ -165,9 +161,9 @@ func (w *walker) addressType4(address bits, device *Interface) bits {
 		result = w.choose(w.m.Diff(set, taken), w.word(uint32(t)), result)
 		taken = w.m.Or(taken, set)
 	}
-	put(w.prefix(address, netip.MustParsePrefix("0.0.0.0/32")), RouteBroadcast)
-	put(w.prefix(address, netip.MustParsePrefix("255.255.255.255/32")), RouteBroadcast)
-	put(w.prefix(address, netip.MustParsePrefix("224.0.0.0/4")), RouteMulticast)
+	put(w.prefix(address, nowhere4), RouteBroadcast)
+	put(w.prefix(address, broadcast4), RouteBroadcast)
+	put(w.prefix(address, multicast4), RouteMulticast)
 	for _, r := range w.e.tables[tableKey{FamilyIPv4, tableLocal}] {
 		set := w.prefix(address, r.Destination)
 		if device != nil && r.Interface != device.Index {
@@ -182,7 +178,7 @@ func (w *walker) addressType4(address bits, device *Interface) bits {
 // addressType6 is __nft_fib6_eval_type (net/ipv6/netfilter/nft_fib_ipv6.c).
 func (w *walker) addressType6(p *packet, address bits, device *Interface, v FIB) bits {
 	f := w.fibFlow(p, v)
-	multicast := w.prefix(address, netip.MustParsePrefix("ff00::/8"))
+	multicast := w.prefix(address, multicast6)
 	own := bdd.False
 	if device != nil {
 		own = w.localOn(address, device)

@@ -131,11 +131,11 @@ func (w *walker) validate(p *packet, live bdd.Node) bdd.Node {
 		w.kernelDrops(live, "IPv6 is disabled on "+p.in.Name)
 		return bdd.False
 	}
-	bad := w.prefix(p.source(), netip.MustParsePrefix("ff00::/8"))
-	bad = w.m.Or(bad, w.prefix(p.source(), netip.MustParsePrefix("::1/128")))
+	bad := w.prefix(p.source(), multicast6)
+	bad = w.m.Or(bad, w.prefix(p.source(), loopback6))
 	w.kernelDrops(w.m.And(live, bad), "the source can't come from outside (multicast or loopback)")
 	live = w.m.Diff(live, bad)
-	loopback := w.prefix(p.destination(), netip.MustParsePrefix("::1/128"))
+	loopback := w.prefix(p.destination(), loopback6)
 	w.kernelDrops(w.m.And(live, loopback), "::1 is no destination for packets from outside")
 	return w.m.Diff(live, loopback)
 }
@@ -198,14 +198,14 @@ func (e *Evaluator) joined(link *Interface, group netip.Addr) bool {
 
 // martians are the addresses that ip_route_input_slow refuses (net/ipv4/route.c).
 func (w *walker) martians(p *packet, to netip.Addr, live bdd.Node) bdd.Node {
-	localnet := w.e.setting("ipv4/conf", p.in.Name, "route_localnet") == 1 || w.e.setting("ipv4/conf", "all", "route_localnet") == 1
+	localnet := w.e.switchedOn(p.in, "route_localnet")
 	source := p.source()
-	bad := w.m.Or(w.prefix(source, netip.MustParsePrefix("224.0.0.0/4")), w.prefix(source, netip.MustParsePrefix("255.255.255.255/32")))
+	bad := w.m.Or(w.prefix(source, multicast4), w.prefix(source, broadcast4))
 	if to != allOnes && !to.IsLinkLocalMulticast() {
-		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("0.0.0.0/32"))) // the rest of 0/8 is ordinary since Linux 5.3
+		bad = w.m.Or(bad, w.prefix(source, nowhere4))
 	}
 	if !localnet && to != allOnes {
-		bad = w.m.Or(bad, w.prefix(source, netip.MustParsePrefix("127.0.0.0/8")))
+		bad = w.m.Or(bad, w.prefix(source, loopback4))
 	}
 	if p.in.Loopback() {
 		bad = bdd.False
@@ -226,8 +226,8 @@ func (w *walker) validateSource(p *packet, live bdd.Node, out int) bdd.Node {
 		return live
 	}
 	filter := max(w.e.setting("ipv4/conf", "all", "rp_filter"), w.e.setting("ipv4/conf", p.in.Name, "rp_filter"))
-	acceptLocal := w.e.setting("ipv4/conf", "all", "accept_local") == 1 || w.e.setting("ipv4/conf", p.in.Name, "accept_local") == 1
-	redirects := w.e.setting("ipv4/conf", "all", "send_redirects") == 1 || w.e.setting("ipv4/conf", p.in.Name, "send_redirects") == 1
+	acceptLocal := w.e.switchedOn(p.in, "accept_local")
+	redirects := w.e.switchedOn(p.in, "send_redirects")
 	if filter == 0 && !w.e.customRouting && !(p.in.Index == out && redirects) {
 		if acceptLocal {
 			return live
@@ -238,7 +238,7 @@ func (w *walker) validateSource(p *packet, live bdd.Node, out int) bdd.Node {
 	}
 	f := flow{family: p.family, source: p.destination(), destination: p.source(), mark: w.word(0), protocol: p.protocol,
 		sourcePort: p.port(), port: p.sourcePort()}
-	if w.e.setting("ipv4/conf", "all", "src_valid_mark") == 1 || w.e.setting("ipv4/conf", p.in.Name, "src_valid_mark") == 1 {
+	if w.e.switchedOn(p.in, "src_valid_mark") {
 		f.mark = p.mark
 	}
 	for _, r := range w.lookupRoute(f, live) {
@@ -312,8 +312,6 @@ func (w *walker) validateForTCP(p *packet, live bdd.Node) bdd.Node {
 	return w.m.Diff(live, mapped)
 }
 
-var mapped4 = netip.PrefixFrom(netip.MustParseAddr("::ffff:0.0.0.0"), 96)
-
 // forwardRejects says that a forward chain's table answers some packets with an error.
 func (e *Evaluator) forwardRejects(family Family) bool {
 	for _, base := range e.chains[hookKey{family, Forward, false}] {
@@ -339,7 +337,7 @@ func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	p.toGroup = true
 	nobody := bdd.False
 	if p.family == FamilyIPv4 {
-		nobody = w.m.And(live, w.prefix(p.source(), netip.MustParsePrefix("0.0.0.0/32"))) // a host without an address yet
+		nobody = w.m.And(live, w.prefix(p.source(), nowhere4)) // a host without an address yet
 	}
 	live = w.m.Or(nobody, w.validateSource(p, w.m.Diff(live, nobody), 0))
 	live, t = w.runHook(p, Input, live, t)
@@ -409,7 +407,7 @@ func (w *walker) validateForwarded6(p *packet, live bdd.Node) bdd.Node {
 		c.preroutingDone = false
 		return w.m.Or(routed, w.validateForwarded6(c, w.m.Diff(live, routed)))
 	}
-	nobody := w.m.And(live, w.prefix(p.source(), netip.MustParsePrefix("::/128")))
+	nobody := w.m.And(live, w.prefix(p.source(), nowhere6))
 	w.kernelDrops(nobody, "the source is no host's")
 	scoped := w.m.And(live, w.prefix(p.source(), linkLocal6))
 	if scoped != bdd.False {

@@ -324,6 +324,6 @@ func (w *walker) oneOf(n uint32, kind ConditionKind, text string) bits {
 		b[i] = w.unsettled(kind, text)
 	}
 	limit := []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
-	b[top] = w.m.Diff(b[top], w.atLeast(b, limit))
+	b[top] = w.m.Diff(b[top], w.atLeast(b, limit, 0))
 	return b
 }

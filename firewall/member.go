@@ -245,27 +245,8 @@ func (w *walker) anyInterval(key bits, elements []Element, bit int) bdd.Node {
 
 // intervalFrom is one interval whose bits before bit are settled.
 func (w *walker) intervalFrom(key bits, e Element, bit int) bdd.Node {
-	from, to := e.Key, e.KeyEnd
-	if to == nil {
-		to = from
-	}
-	lower, upper := bdd.True, bdd.True
-	for i := min(len(key), 8*len(from), 8*len(to)) - 1; i >= bit; i-- {
-		if bitOf(from, i) {
-			lower = w.m.And(key[i], lower)
-		} else {
-			lower = w.m.Ite(key[i], bdd.True, lower)
-		}
-		if bitOf(to, i) {
-			upper = w.m.Ite(key[i], upper, bdd.True)
-		} else {
-			upper = w.m.Diff(upper, key[i])
-		}
-	}
-	return w.m.And(lower, upper)
+	return w.m.And(w.atLeast(key, e.Key, bit), w.atMost(key, endOf(&e), bit))
 }
-
-func bitOf(data []byte, i int) bool { return data[i/8]>>(7-i%8)&1 == 1 }
 
 // splitAt finds the first element whose end has the bit set, and whether that
 // element begins below.

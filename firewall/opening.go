@@ -52,7 +52,7 @@ func (v *watch) accepts(w *walker, p *packet, r *Rule, set bdd.Node) {
 // fresh are whole packets of new flows.
 func (v *watch) fresh(w *walker, p *packet) bdd.Node {
 	if v.whole == bdd.False || v.wholeOf != p.any.generation {
-		v.whole, v.wholeOf = w.m.And(w.unestablished(p), w.atLeast(p.any.length, []byte{20})), p.any.generation
+		v.whole, v.wholeOf = w.m.And(w.unestablished(p), w.atLeast(p.any.length, []byte{20}, 0)), p.any.generation
 	}
 	return v.whole
 }

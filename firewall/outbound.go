@@ -74,7 +74,7 @@ func (w *walker) answerRejected(p *packet, r rejection) {
 func (w *walker) unanswerableGroup(p *packet, c *Chain) bdd.Node {
 	group := bdd.False
 	if p.family == FamilyIPv6 {
-		group = w.prefix(p.destination(), netip.MustParsePrefix("ff00::/8"))
+		group = w.prefix(p.destination(), multicast6)
 	}
 	early := c != nil && (c.Table.Family == FamilyNetdev || c.Table.Family == FamilyBridge || c.Base != nil && c.Base.Hook == Ingress)
 	if early && len(p.link) >= 8 {
@@ -105,7 +105,7 @@ func (w *walker) resetByPort(a, p *packet, live bdd.Node) bdd.Node {
 	out := bdd.False
 	if p.family == FamilyIPv4 {
 		// A reset to 0.0.0.0 is not sent to the host itself.
-		nobody := w.m.And(live, w.prefix(a.destination(), netip.MustParsePrefix("0.0.0.0/32")))
+		nobody := w.m.And(live, w.prefix(a.destination(), nowhere4))
 		out = w.byPort(a, p.bridgePort, nobody)
 		live = w.m.Diff(live, nobody)
 	}
@@ -265,12 +265,12 @@ func (w *walker) errorReceiver(a, p *packet, live bdd.Node) bdd.Node {
 	to := a.destination()
 	switch {
 	case a.family == FamilyIPv4:
-		none = w.prefix(to, netip.MustParsePrefix("0.0.0.0/32"))
+		none = w.prefix(to, nowhere4)
 		if a.rejection && p.hook <= Prerouting {
 			none = w.m.Or(none, w.groupAddress4(to))
 		}
 	case a.rejection:
-		none = w.m.Or(w.prefix(to, netip.MustParsePrefix("::/128")), w.prefix(to, netip.MustParsePrefix("ff00::/8")))
+		none = w.m.Or(w.prefix(to, nowhere6), w.prefix(to, multicast6))
 	}
 	w.kernelDrops(w.m.And(live, none), "no error is sent to such a source")
 	return w.m.Diff(live, none)
@@ -278,7 +278,7 @@ func (w *walker) errorReceiver(a, p *packet, live bdd.Node) bdd.Node {
 
 // groupAddress4 is where an address is a broadcast or multicast address.
 func (w *walker) groupAddress4(b bits) bdd.Node {
-	n := w.m.Or(w.prefix(b, netip.MustParsePrefix("224.0.0.0/4")), w.prefix(b, netip.MustParsePrefix("255.255.255.255/32")))
+	n := w.m.Or(w.prefix(b, multicast4), w.prefix(b, broadcast4))
 	for _, r := range w.e.tables[tableKey{FamilyIPv4, tableLocal}] {
 		if r.Type == RouteBroadcast {
 			n = w.m.Or(n, w.prefix(b, r.Destination))
@@ -361,10 +361,8 @@ func (w *walker) unanswerable(a *packet, r routed) string {
 	return ""
 }
 
-var loopback4 = netip.MustParsePrefix("127.0.0.0/8")
-
 func (w *walker) localnetOn(link *Interface) bool {
-	return link.Loopback() || w.e.setting("ipv4/conf", link.Name, "route_localnet") == 1 || w.e.setting("ipv4/conf", "all", "route_localnet") == 1
+	return link.Loopback() || w.e.switchedOn(link, "route_localnet")
 }
 
 // answerForwarded sends the SYN-ACK of the host that got a forwarded packet back
