@@ -13,6 +13,7 @@ const (
 	chainName     = 3  // NFTA_CHAIN_NAME
 	chainHook     = 4  // NFTA_CHAIN_HOOK
 	chainPolicy   = 5  // NFTA_CHAIN_POLICY: NF_DROP 0, NF_ACCEPT 1
+	chainUse      = 6  // NFTA_CHAIN_USE
 	chainType     = 7  // NFTA_CHAIN_TYPE
 	chainUserdata = 12 // NFTA_CHAIN_USERDATA
 )
@@ -32,6 +33,8 @@ const (
 type chain struct {
 	*firewall.Chain
 	table *table
+	// uses are the chain's rules and what jumps to it (NFTA_CHAIN_USE).
+	uses uint32
 }
 
 func (r *reader) addChain(family firewall.Family, a *attributes) {
@@ -53,7 +56,7 @@ func (r *reader) addChain(family firewall.Family, a *attributes) {
 	}
 	t.Chains = append(t.Chains, c)
 	t.chains[c.Name] = c
-	r.chains = append(r.chains, &chain{c, t})
+	r.chains = append(r.chains, &chain{c, t, a.uint32(chainUse)})
 }
 
 func decodeBase(family firewall.Family, a *attributes) *firewall.Base {

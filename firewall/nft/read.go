@@ -208,8 +208,27 @@ func (r *reader) contents() (torn bool) {
 	if r.parallel(len(r.chains), func(i int) error { return r.readRules(r.chains[i]) }) {
 		torn = true
 	}
+	if !torn && r.emptied() {
+		torn = true
+	}
 	r.recognizeBackends()
 	return torn
+}
+
+// emptied says that a chain which was read as empty has rules after all. While
+// the kernel commits a change its generation is the new one already, but a table
+// that is going away hides the one of the same name that takes its place
+// (nf_tables_commit, nf_tables_dump_rules).
+func (r *reader) emptied() bool {
+	for _, c := range r.chains {
+		if len(c.Rules) > 0 || c.uses == 0 {
+			continue
+		}
+		if err := r.readRules(c); err != nil || len(c.Rules) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // parallel calls f for 0 to n-1. An error is a gap, except that something which
