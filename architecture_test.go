@@ -33,12 +33,14 @@ var allowed = map[string][]string{
 	"firewall/iptables":          {"firewall", "firewall/xt", "gaps"},
 	"firewall/ipset":             {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/pf":                {"firewall", "gaps"},
-	"scan":                       {"gaps"},
+	"scan":                       {"scan/service", "scan/portmap", "gaps"},
+	"scan/service":               {},
+	"scan/portmap":               {},
 	"scan/twin":                  {"scan", "firewall", "gaps"},
-	"correlate":                  {"listeners", "firewall", "scan", "gaps"},
-	"report":                     {"correlate", "listeners", "firewall", "scan", "gaps"},
+	"correlate":                  {"listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps"},
+	"report":                     {"correlate", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps"},
 	"cmd/netglance": {"report", "correlate", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink",
-		"firewall/iptables", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/twin", "platform", "gaps"},
+		"firewall/iptables", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/twin", "platform", "gaps"},
 }
 
 // systemOnly are the standard library's packages that touch the host, which only platform does.
@@ -53,6 +55,7 @@ var mayTouchTheHost = map[string]string{
 	"firewall/iptables":          "syscall's error numbers",
 	"firewall/ipset":             "syscall's error numbers",
 	"report":                     "net.JoinHostPort",
+	"scan/service":               "it speaks over the net.Conn that it is given",
 }
 
 type source struct {
