@@ -48,6 +48,16 @@ type Host interface {
 	// {"process":…} is an owner; without a "uid" nothing more could be read of it.
 	// On Linux the error is errors.ErrUnsupported.
 	SocketTable() ([]byte, error)
+	// Sysctl is a node of the kernel's MIB on macOS, FreeBSD and OpenBSD, as raw bytes in
+	// the kernel's own layout and byte order. Nodes that are not on a list of reads are
+	// refused. "kern.file" of OpenBSD is the descriptors of all processes, as records of
+	// KinfoFileSize bytes. On Linux the error is errors.ErrUnsupported.
+	Sysctl(name string) ([]byte, error)
+	// Output is what a program of macOS, FreeBSD or OpenBSD prints on its standard
+	// output: ifconfig, pfctl, ps … Commands that are not on a list of reads are refused.
+	// A program that is missing satisfies errors.Is with fs.ErrNotExist, one that was
+	// denied what it wanted to read with fs.ErrPermission.
+	Output(command ...string) ([]byte, error)
 	// OS is the operating system of the host, named like GOOS.
 	OS() string
 	// Time is the host's clock in UTC; of a recorded host, when it was recorded.

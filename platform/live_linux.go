@@ -33,5 +33,14 @@ func (h *live) SocketTable() ([]byte, error) {
 	return nil, fmt.Errorf("socket table: Linux has sock_diag: %w", errors.ErrUnsupported)
 }
 
+// Sysctl and Output are for other systems too.
+func (h *live) Sysctl(name string) ([]byte, error) {
+	return nil, fmt.Errorf("sysctl %s: Linux has /proc/sys: %w", name, errors.ErrUnsupported)
+}
+
+func (h *live) Output(command ...string) ([]byte, error) {
+	return nil, fmt.Errorf("%q: Linux is asked by netlink: %w", command, errors.ErrUnsupported)
+}
+
 func (h *live) OS() string      { return runtime.GOOS }
 func (h *live) Time() time.Time { return time.Now().UTC() }

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !freebsd && !openbsd
 
 package platform
 
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Live is the host that netglance runs on. Of other systems than Linux only
-// SocketTable can be read, and that on macOS, FreeBSD and OpenBSD.
+// Live is the host that netglance runs on, of which nothing can be read: only
+// recordings of other hosts.
 func Live() Host { return unsupported{} }
 
 // LiveIn is for Linux: other systems have no network namespaces.
@@ -29,5 +29,8 @@ func (unsupported) Readlink(name string) (string, error)  { return "", errNoLive
 func (unsupported) Netlink(int, []byte) ([]byte, error)   { return nil, errNoLive("netlink") }
 func (unsupported) IptablesSave(int) ([]byte, error)      { return nil, errNoLive("iptables-save") }
 func (unsupported) SocketHolders() ([]byte, error)        { return nil, errNoLive("socket holders") }
+func (unsupported) SocketTable() ([]byte, error)          { return nil, errNoLive("socket table") }
+func (unsupported) Sysctl(name string) ([]byte, error)    { return nil, errNoLive("sysctl " + name) }
+func (unsupported) Output(...string) ([]byte, error)      { return nil, errNoLive("commands") }
 func (unsupported) OS() string                            { return runtime.GOOS }
 func (unsupported) Time() time.Time                       { return time.Now().UTC() }

@@ -82,6 +82,27 @@ func (h *fakeHost) IptablesSave(family int) ([]byte, error) {
 func (h *fakeHost) SocketTable() ([]byte, error) {
 	return []byte("{\"reader\":{\"tool\":\"lsof\"}}\n"), nil
 }
+
+func (h *fakeHost) Sysctl(name string) ([]byte, error) {
+	if name == "kern.file" {
+		return nil, fmt.Errorf("sysctl kern.file: %w", syscall.EPERM)
+	}
+	if err := readNode(name); err != nil {
+		return nil, err
+	}
+	return []byte("web-1\x00"), nil
+}
+
+func (h *fakeHost) Output(command ...string) ([]byte, error) {
+	if command[0] == "pfctl" {
+		return nil, fmt.Errorf("pfctl: %w", syscall.ENOENT)
+	}
+	if err := readCommand(command); err != nil {
+		return nil, err
+	}
+	return []byte(strings.Join(command, "+")), nil
+}
+
 func (h *fakeHost) OS() string      { return "linux" }
 func (h *fakeHost) Time() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC) }
 
@@ -124,6 +145,14 @@ func observe(host Host) string {
 	say("holders", holders, err)
 	table, err := host.SocketTable()
 	say("table", table, err)
+	for _, name := range []string{"kern.hostname", "kern.file", "kern.secret"} {
+		value, err := host.Sysctl(name)
+		say("sysctl "+name, value, err)
+	}
+	for _, command := range [][]string{{"ps", "-axww", "-o", "pid=,command="}, {"pfctl", "-s", "rules"}, {"reboot"}} {
+		text, err := host.Output(command...)
+		say(fmt.Sprintf("output of %q", command), text, err)
+	}
 	say("system", host.OS(), nil)
 	say("time", host.Time().String(), nil)
 	return text.String()

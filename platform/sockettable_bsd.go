@@ -26,7 +26,7 @@ const tableTime = 20 * time.Second
 // on macOS and FreeBSD and "netstat -na" on OpenBSD, passes over lines that it
 // can't parse, and says nothing of IPV6_V6ONLY, of the socket's own user and, on
 // OpenBSD, of processes.
-func (unsupported) SocketTable() ([]byte, error) {
+func (bsd) SocketTable() ([]byte, error) {
 	limit, cancel := context.WithTimeout(context.Background(), tableTime)
 	defer cancel()
 	tool := "lsof"
