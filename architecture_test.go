@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"gaps":                       {},
 	"internal/netlink":           {},
 	"internal/bdd":               {},
+	"internal/addresses":         {"internal/bdd"},
 	"internal/golden":            {},
 	"internal/kerneltest":        {},
 	"internal/kerneltest/nftgen": {"internal/kerneltest"},
@@ -37,9 +38,10 @@ var allowed = map[string][]string{
 	"scan/service":               {},
 	"scan/portmap":               {},
 	"scan/twin":                  {"scan", "firewall", "gaps"},
-	"correlate":                  {"listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps"},
-	"report":                     {"correlate", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps"},
-	"cmd/netglance": {"report", "correlate", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink",
+	"correlate/policy":           {"listeners"},
+	"correlate":                  {"correlate/policy", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
+	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps"},
+	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink",
 		"firewall/iptables", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/twin", "platform", "gaps"},
 }
 

@@ -4,8 +4,11 @@ package correlate
 
 import (
 	"net/netip"
+	"time"
 
+	"github.com/netglance/netglance/correlate/policy"
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/addresses"
 	"github.com/netglance/netglance/listeners"
 )
 
@@ -96,6 +99,17 @@ type Reach struct {
 	// IPv4Only is what keeps IPv4 sources out that By would let in as it does these
 	// IPv6 ones, which is why it declares nothing; nil if there is no such thing.
 	IPv4Only *firewall.Decision
+	// Entries are those of the policy that allow some of the sources, and Outside the
+	// sources that none allows, where there are any: at most 1,000 prefixes.
+	Entries []policy.Entry
+	Outside []netip.Prefix
+
+	outside addresses.Set
+	// ruled is what the rules declare, whatever the policy says.
+	ruled Declaration
+	// ownerUnseen says that the policy allows it if the owners, which could not be
+	// seen, are those that it names.
+	ownerUnseen bool
 }
 
 // A Reason says in words why a port has its label.
@@ -126,4 +140,10 @@ type Input struct {
 	Unread []string
 	// Wanted, if set, chooses the sockets to answer for.
 	Wanted func(listeners.Listener) bool
+	// Policy is what the administrators declare; nil if they don't. Now is the day by
+	// which its entries end.
+	Policy *policy.Policy
+	Now    time.Time
+
+	intent *intent
 }

@@ -20,6 +20,7 @@ const (
 	Undeclared Declaration = iota
 	NamesSources
 	NamesPort
+	ByPolicy
 )
 
 // leastDeclared is the decision that lets packets of the part in and declares

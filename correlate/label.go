@@ -11,6 +11,7 @@ import (
 // Analyze answers for every port that something listens on, or that rules lead
 // to something, sorted by protocol, port and address.
 func Analyze(in Input) []Exposure {
+	in.intent = newIntent(in)
 	listening := rows(in.Listeners)
 	ways := make([][]target, len(listening))
 	for i, r := range listening {
@@ -144,6 +145,7 @@ func atTimes(k firewall.ConditionKind) bool {
 
 // judge gives the row its label, reasons and remedies.
 func judge(e *Exposure, in Input) {
+	in.intent.declare(e)
 	var undeclared, declared, open, blocked, fromLink []Reach
 	for _, r := range e.Reach {
 		switch c := reaches(r.Part); {
@@ -151,6 +153,8 @@ func judge(e *Exposure, in Input) {
 			blocked = append(blocked, r)
 		case fromLinkOnly(r):
 			fromLink = append(fromLink, r)
+		case r.ownerUnseen:
+			open = append(open, r)
 		case c == surely && r.Declared == Undeclared:
 			undeclared = append(undeclared, r)
 		case r.Declared != Undeclared:
@@ -166,6 +170,7 @@ func judge(e *Exposure, in Input) {
 		w.exposed(undeclared, blocked)
 	case len(open) > 0:
 		e.Label = Unknown
+		w.ownerUnseen(open)
 		w.undecided(open)
 	case onlyPerhaps(declared):
 		e.Label = Unknown
@@ -192,9 +197,13 @@ func judge(e *Exposure, in Input) {
 // packets: only who shares a link with the host can send them.
 func fromLinkOnly(r Reach) bool { return r.DeliveredTo != nil && loopbackOnly(r.Destinations) }
 
-// onlyPerhaps says that a rule declares the port and nothing is sure to get through.
+// onlyPerhaps says that a rule declares the port and nothing is sure to get
+// through. What the policy allows is meant whether it gets through or not, once
+// all that decides was read.
 func onlyPerhaps(declared []Reach) bool {
-	return len(declared) > 0 && !slices.ContainsFunc(declared, func(r Reach) bool { return reaches(r.Part) == surely })
+	return len(declared) > 0 && !slices.ContainsFunc(declared, func(r Reach) bool {
+		return reaches(r.Part) == surely || r.Declared == ByPolicy && r.Fate != firewall.Undecided
+	})
 }
 
 func loopbackOnly(addresses []netip.Addr) bool {

@@ -52,7 +52,7 @@ func by(r *firewall.Rule, via ...*firewall.Rule) firewall.Decision {
 	return firewall.Decision{Chain: r.Chain, Rule: r, Via: via, Text: r.Text()}
 }
 
-func policy(c *firewall.Chain) firewall.Decision {
+func policyOf(c *firewall.Chain) firewall.Decision {
 	return firewall.Decision{Chain: c, Text: "policy " + c.Base.Policy.String()}
 }
 
@@ -110,19 +110,19 @@ func TestLabels(t *testing.T) {
 		code  string // the first reason's
 	}{
 		{"a rule names the port", "0.0.0.0", []firewall.Part{accepted(by(ssh)), martian}, Intentional, "rule_names_port"},
-		{"a rule names the sources only", "0.0.0.0", []firewall.Part{accepted(by(lan)), dropped(policy(inputDrop))}, Intentional, "rule_names_sources"},
+		{"a rule names the sources only", "0.0.0.0", []firewall.Part{accepted(by(lan)), dropped(policyOf(inputDrop))}, Intentional, "rule_names_sources"},
 		{"a rule on the jump path names the port", "0.0.0.0", []firewall.Part{accepted(by(inWeb, jumpWeb))}, Intentional, "rule_names_port"},
 		{"a rule accepts everything", "0.0.0.0", []firewall.Part{accepted(by(whatever))}, Exposed, "rule_broad"},
 		{"one source declared, another not", "0.0.0.0", []firewall.Part{accepted(by(ssh)), accepted(by(whatever))}, Exposed, "rule_broad"},
-		{"policy accept", "0.0.0.0", []firewall.Part{accepted(policy(input6))}, Exposed, "policy_accept"},
+		{"policy accept", "0.0.0.0", []firewall.Part{accepted(policyOf(input6))}, Exposed, "policy_accept"},
 		{"no firewall at all", "0.0.0.0", []firewall.Part{accepted(firewall.Decision{Text: "no rule drops it"})}, Exposed, "no_filter"},
 		{"a NAT rule alone", "0.0.0.0", []firewall.Part{accepted(by(redirect))}, Exposed, "nat_alone"},
 		{"a rule that Docker wrote", "0.0.0.0", []firewall.Part{accepted(by(byDocker))}, Exposed, "automatic_rule"},
-		{"policy drop", "0.0.0.0", []firewall.Part{dropped(policy(inputDrop)), martian}, Filtered, "policy_drop"},
+		{"policy drop", "0.0.0.0", []firewall.Part{dropped(policyOf(inputDrop)), martian}, Filtered, "policy_drop"},
 		{"a rule drops", "0.0.0.0", []firewall.Part{dropped(by(dropRule))}, Filtered, "rule_drop"},
 		{"only the kernel drops", "0.0.0.0", []firewall.Part{martian}, Filtered, "kernel_drop"},
 		{"bound to loopback", "127.0.0.1", []firewall.Part{martian}, Local, "bound_to_loopback"},
-		{"bound to loopback, and led there", "127.0.0.1", []firewall.Part{accepted(policy(input6))}, Exposed, "policy_accept"},
+		{"bound to loopback, and led there", "127.0.0.1", []firewall.Part{accepted(policyOf(input6))}, Exposed, "policy_accept"},
 		{"a rate limit lets some through, undeclared", "0.0.0.0", []firewall.Part{conditional(firewall.Rate, by(whatever))}, Exposed, "rule_broad"},
 		{"a rate limit lets some through, declared", "0.0.0.0", []firewall.Part{conditional(firewall.Rate, by(ssh))}, Intentional, "rule_names_port"},
 		{"the sender chooses its port", "0.0.0.0", []firewall.Part{conditional(firewall.Sender, by(whatever))}, Exposed, "rule_broad"},
@@ -163,9 +163,9 @@ func TestIPv6LeftOpenBesideFilteredIPv4(t *testing.T) {
 	in := Input{Listeners: []listeners.Listener{listener("::", 6)}, Network: network(), Rules: &firewall.Ruleset{},
 		Firewall: fakeFirewall(func(q firewall.Query) []firewall.Part {
 			if q.Destination.Is4() {
-				return []firewall.Part{dropped(policy(inputDrop))}
+				return []firewall.Part{dropped(policyOf(inputDrop))}
 			}
-			return []firewall.Part{accepted(policy(input6))}
+			return []firewall.Part{accepted(policyOf(input6))}
 		})}
 	e := Analyze(in)[0]
 	if e.Label != Exposed {
@@ -188,7 +188,7 @@ func TestUnreadRulesAreNeverNoFirewall(t *testing.T) {
 	if e := onlyRow(t, listener("0.0.0.0", 4), []string{"nf_tables"}, open); e.Label != Unknown || !strings.Contains(e.Reasons[0].Text, "nf_tables") {
 		t.Errorf("%s %+v", e.Label, e.Reasons)
 	}
-	if e := onlyRow(t, listener("0.0.0.0", 4), []string{"nf_tables"}, dropped(policy(inputDrop))); e.Label != Unknown {
+	if e := onlyRow(t, listener("0.0.0.0", 4), []string{"nf_tables"}, dropped(policyOf(inputDrop))); e.Label != Unknown {
 		t.Errorf("filtered by half of the rules: %s", e.Label)
 	}
 	martian := dropped(firewall.Decision{Text: "martian destination"})
@@ -245,10 +245,10 @@ func TestPublishedPortsBypassTheHostsOwnRules(t *testing.T) {
 			return r.Code == "bypasses" && strings.Contains(r.Text, "inet filter input: policy drop")
 		})
 	}
-	if e := analyze(dropped(policy(inputDrop))); !told(e) {
+	if e := analyze(dropped(policyOf(inputDrop))); !told(e) {
 		t.Errorf("not told: %v", e.Reasons)
 	}
-	for _, own := range []firewall.Part{accepted(policy(input6)), dropped(firewall.Decision{Text: "martian source"})} {
+	for _, own := range []firewall.Part{accepted(policyOf(input6)), dropped(firewall.Decision{Text: "martian source"})} {
 		if e := analyze(own); told(e) {
 			t.Errorf("told although no rule of the host's own would keep it out: %v", e.Reasons)
 		}

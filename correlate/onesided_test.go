@@ -34,11 +34,11 @@ func TestIPv6ForgottenWhereARuleForBothIsTakenBackForIPv4(t *testing.T) {
 		label   Label
 	}{
 		{"a table for IPv4 drops", by(ssh), by(guard), all, Exposed},
-		{"a table for IPv4 has policy drop", by(ssh), policy(input4), all, Exposed},
+		{"a table for IPv4 has policy drop", by(ssh), policyOf(input4), all, Exposed},
 		{"the same chain drops all IPv4 but the LAN", by(ssh), by(notLAN), prefixes("0.0.0.0/5", "11.0.0.0/8", "128.0.0.0/1"), Exposed},
 		{"a blocklist for IPv4", by(ssh), by(guard), few, Intentional},
 		{"a drop for both families", by(ssh), by(dropRule), all, Intentional},
-		{"policy drop for both families: the accept is for IPv6 in some other way", by(ssh), policy(inputDrop), all, Intentional},
+		{"policy drop for both families: the accept is for IPv6 in some other way", by(ssh), policyOf(inputDrop), all, Intentional},
 		{"the accept asks for IPv6", by(forSix), by(guard), all, Intentional},
 		{"the accept is in a table for IPv6", by(inTable6), by(guard), all, Intentional},
 		{"the jump there asks for IPv6", by(inWebSSH, jumpSix), by(guard), all, Intentional},

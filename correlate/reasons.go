@@ -31,9 +31,17 @@ func (w writer) exposed(undeclared, blocked []Reach) {
 	if families(w.e.Reach) == "" && families(undeclared) != "" {
 		over = " over " + families(undeclared)
 	}
+	if w.in.Policy != nil && w.in.Policy.NothingElse {
+		w.notAllowed(undeclared)
+	}
 	for _, r := range undeclared {
+		if r.ruled == NamesPort || r.ruled == NamesSources {
+			w.whyMeant(r)
+			continue
+		}
 		w.whyOpen(r, over)
 	}
+	w.notAllowed(undeclared)
 	switch over {
 	case " over IPv4":
 		w.beside("ipv4_open", "IPv4", "IPv6", 6, blocked)
@@ -44,7 +52,8 @@ func (w writer) exposed(undeclared, blocked []Reach) {
 		w.add("loopback_reached", "though bound to loopback, packets from outside are led there")
 	}
 	w.conditions(undeclared)
-	w.remedies(undeclared)
+	w.remedies(slices.DeleteFunc(slices.Clone(undeclared), func(r Reach) bool { return len(r.Entries) > 0 }))
+	w.policyRemedies(undeclared)
 }
 
 // beside says that one family is left open where rules keep sources of the other out.
@@ -121,6 +130,7 @@ func chainNamesPort(chain *firewall.Chain, port uint16, seen map[*firewall.Chain
 }
 
 func (w writer) intentional(declared []Reach) {
+	w.allowedBy(declared)
 	for _, kind := range []Declaration{NamesPort, NamesSources} {
 		for _, r := range declared {
 			if r.Declared == kind {
@@ -133,7 +143,7 @@ func (w writer) intentional(declared []Reach) {
 
 func (w writer) whyMeant(r Reach) {
 	by := r.DeclaredBy
-	if r.Declared == NamesPort {
+	if max(r.Declared, r.ruled) == NamesPort {
 		w.add("rule_names_port", "%s names the port: %s", ruleName(by), by.Text())
 		return
 	}

@@ -35,8 +35,8 @@ func TestReasonsSayWhichFamilyIsOpenAndWhatTheOtherIs(t *testing.T) {
 		want      string // the codes; then the first text
 	}{
 		{"both open", unfiltered, unfiltered, "no_filter: no rule filters it"},
-		{"IPv4 open beside filtered IPv6", unfiltered, dropped(policy(inputDrop)), "no_filter ipv4_open: no rule filters it over IPv4"},
-		{"IPv6 open beside filtered IPv4", dropped(policy(inputDrop)), unfiltered, "no_filter ipv6_open: no rule filters it over IPv6"},
+		{"IPv4 open beside filtered IPv6", unfiltered, dropped(policyOf(inputDrop)), "no_filter ipv4_open: no rule filters it over IPv4"},
+		{"IPv6 open beside filtered IPv4", dropped(policyOf(inputDrop)), unfiltered, "no_filter ipv6_open: no rule filters it over IPv6"},
 		{"IPv6 open beside IPv4 that is open too, and meant", accepted(by(ssh)), unfiltered, "no_filter: no rule filters it over IPv6"},
 		{"IPv6 open where IPv4 has no way in, without any rule", martian, unfiltered, "no_filter: no rule filters it over IPv6"},
 	} {
@@ -54,7 +54,7 @@ func TestReasonsSayWhichFamilyIsOpenAndWhatTheOtherIs(t *testing.T) {
 }
 
 func TestBindingASocketIsNoRemedyForWhatGoesPastIt(t *testing.T) {
-	part := accepted(policy(input6))
+	part := accepted(policyOf(input6))
 	if e := onlyRow(t, listener("0.0.0.0", 4), nil, part); !slices.ContainsFunc(e.Remedy, func(r string) bool { return strings.Contains(r, "bind sshd") }) {
 		t.Errorf("remedy %q", e.Remedy)
 	}
@@ -71,7 +71,7 @@ func TestBindingASocketIsNoRemedyForWhatGoesPastIt(t *testing.T) {
 func TestSourcesWithoutAWayBackAreNamed(t *testing.T) {
 	lost := dropped(firewall.Decision{Text: firewall.AnswerLost + ": no route back to the source"})
 	lost.Sources = firewall.Sources{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-	e := onlyRow(t, listener("0.0.0.0", 4), nil, dropped(policy(inputDrop)), lost)
+	e := onlyRow(t, listener("0.0.0.0", 4), nil, dropped(policyOf(inputDrop)), lost)
 	want := "10.0.0.0/8 get in by eth0 for nothing: the answer doesn't get out: no route back to the source"
 	if e.Label != Filtered || len(e.Reasons) != 2 || e.Reasons[1].Text != want {
 		t.Errorf("%v: %v", e.Label, e.Reasons)

@@ -101,10 +101,6 @@ func (r *redirected) exposure(in Input, at portIndex, table reachTable) (Exposur
 			e.Reach[i].Part = undecided(e.Reach[i].Part, fmt.Sprintf("the rules treat the ports %d-%d differently: ask about one of them", r.first, r.last))
 		}
 	}
-	judge(&e, in)
-	if e.Label == Filtered || e.Label == Local {
-		return e, false
-	}
 	for _, l := range ends(e, at) {
 		for _, p := range l.Owners {
 			if !slices.ContainsFunc(e.Owners, func(q listeners.Process) bool { return p.PID == q.PID }) {
@@ -115,6 +111,10 @@ func (r *redirected) exposure(in Input, at portIndex, table reachTable) (Exposur
 		e.OwnerGap, e.OwnerHint = cmp.Or(e.OwnerGap, l.OwnerGap), cmp.Or(e.OwnerHint, l.OwnerHint)
 	}
 	slices.SortFunc(e.Owners, func(a, b listeners.Process) int { return a.PID - b.PID })
+	judge(&e, in)
+	if e.Label == Filtered || e.Label == Local {
+		return e, false
+	}
 	e.Fingerprint = fingerprint(e)
 	return e, true
 }

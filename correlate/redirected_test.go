@@ -35,7 +35,7 @@ func led(l listeners.Listener, to firewall.Delivery, first, last uint16) []Expos
 		Firewall: natFirewall{list: []firewall.Redirection{{First: first, Last: last, Address: to.Address, Port: to.Port}},
 			fakeFirewall: func(q firewall.Query) []firewall.Part {
 				if q.Port < first || q.Port > last || q.Destination != eth0Address {
-					return []firewall.Part{dropped(policy(inputDrop))}
+					return []firewall.Part{dropped(policyOf(inputDrop))}
 				}
 				return []firewall.Part{part}
 			}}})
@@ -94,7 +94,7 @@ func TestAWideRedirectionWhosePortsDifferIsUnknown(t *testing.T) {
 		Firewall: natFirewall{list: []firewall.Redirection{{First: 1000, Last: 2000, Address: eth0Address, Port: 22}},
 			fakeFirewall: func(q firewall.Query) []firewall.Part {
 				if q.Port != 2000 {
-					return []firewall.Part{dropped(policy(inputDrop))}
+					return []firewall.Part{dropped(policyOf(inputDrop))}
 				}
 				part := accepted(by(whatever))
 				part.DeliveredTo = &to

@@ -35,12 +35,12 @@ func TestRemedies(t *testing.T) {
 		{"in ufw's words", accepted(by(rule(ufwInput, 1, "-A ufw-user-input -j ACCEPT", accept))), "ufw prepend deny to any port 22 proto tcp"},
 		{"ufw's default, where it lets in", accepted(by(rule(ufwTrack, 1, "-A ufw-track-input -j ACCEPT", accept))), "ufw prepend deny to any port 22 proto tcp"},
 		{"what ufw accepts before it asks for its users' rules", accepted(by(rule(ufwFirst, 1, "-A ufw-before-input -j ACCEPT", accept))), "iptables -t filter -I ufw-before-input 1 -p tcp --dport 22 -j DROP"},
-		{"behind a policy: at the end", accepted(policy(input6)), "nft add rule ip6 filter input tcp dport 22 drop"},
+		{"behind a policy: at the end", accepted(policyOf(input6)), "nft add rule ip6 filter input tcp dport 22 drop"},
 		{"before the rule that accepts", accepted(by(whatever)), "nft insert rule inet filter input handle 15 tcp dport 22 drop"},
 		{"after a translation the filter sees another port", translated, "nft insert rule inet filter input handle 15 meta l4proto tcp ct original proto-dst 22 drop"},
-		{"in iptables' words", accepted(policy(input)), "iptables -t filter -A INPUT -p tcp --dport 22 -j DROP"},
+		{"in iptables' words", accepted(policyOf(input)), "iptables -t filter -A INPUT -p tcp --dport 22 -j DROP"},
 		{"no firewall: a chain of its own", accepted(firewall.Decision{Text: "no rule drops it"}), "nft add table inet netglance"},
-		{"a name that a shell would run", accepted(policy(hostile)), "drop it by a rule before the end of inet filter x; reboot"},
+		{"a name that a shell would run", accepted(policyOf(hostile)), "drop it by a rule before the end of inet filter x; reboot"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := onlyRow(t, listener("0.0.0.0", 4), nil, c.part)
@@ -97,7 +97,7 @@ func TestRemedyOfIptablesIsForEachOpenInterface(t *testing.T) {
 	e := Analyze(Input{Listeners: []listeners.Listener{listener("0.0.0.0", 4)}, Network: n, Rules: &firewall.Ruleset{},
 		Firewall: fakeFirewall(func(q firewall.Query) []firewall.Part {
 			if q.Interface != "eth0" {
-				return []firewall.Part{accepted(policy(input))}
+				return []firewall.Part{accepted(policyOf(input))}
 			}
 			return []firewall.Part{accepted(by(ssh))}
 		})})[0]

@@ -7,7 +7,7 @@ import (
 	"github.com/netglance/netglance/listeners"
 )
 
-func acceptAll(firewall.Query) []firewall.Part { return []firewall.Part{accepted(policy(input6))} }
+func acceptAll(firewall.Query) []firewall.Part { return []firewall.Part{accepted(policyOf(input6))} }
 
 func analyze(all ...listeners.Listener) []Exposure {
 	return Analyze(Input{Listeners: all, Network: network(), Rules: &firewall.Ruleset{}, Firewall: fakeFirewall(acceptAll)})

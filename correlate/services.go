@@ -2,6 +2,7 @@ package correlate
 
 import (
 	_ "embed"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +24,17 @@ var services = sync.OnceValue(func() map[string]string {
 	}
 	return names
 })
+
+// ServicePorts are the ports that usually have a name, as "22/tcp", sorted.
+func ServicePorts(name string) (ports []string) {
+	for port, usual := range services() {
+		if usual == name {
+			ports = append(ports, port)
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
 
 // Service is the usual name of what a port serves; empty if it has none.
 func Service(protocol string, port uint16) string {

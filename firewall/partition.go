@@ -214,7 +214,11 @@ func (w *walker) sources(set bdd.Node, addressBits int, sets []SetMembership) []
 
 // maxPrefixes bounds the prefixes of one part; a set that needs more, such as
 // all odd addresses, is told as addresses with masks.
-const maxPrefixes = 1 << 17
+const maxPrefixes = MaxSources
+
+// MaxSources is how many prefixes, or addresses with masks, a part lists. A list of
+// masks that is as long was cut off.
+const MaxSources = 1 << 17
 
 // share is the part of all addresses that are in the set.
 func (w *walker) share(n bdd.Node, memo map[bdd.Node]float64) float64 {

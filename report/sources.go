@@ -9,6 +9,7 @@ import (
 
 	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/addresses"
 )
 
 // reachableFrom says who reaches a port, and by which way where not all lead there.
@@ -88,11 +89,8 @@ func join(to *firewall.Sources, s firewall.Sources) {
 	}
 }
 
-// odd are the blocks that are never a source on a wire (RFC 6890).
-var odd = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("224.0.0.0/3"),
-	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("::ffff:0:0/96"),
-}
+// odd are the blocks that are never a source on a wire.
+var odd = addresses.OffWire
 
 // linkLocal are addresses of which only fe80::/64 is in use (RFC 4291, 2.5.6) and has a route.
 var linkLocal = netip.MustParsePrefix("fe80::/10")
