@@ -9,17 +9,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netglance/netglance/internal/kerneltest"
+	"github.com/netglance/netglance/internal/kerneltest/needs"
 )
 
 func TestIptablesSaveReadsTheNamespaceAndCreatesNoTable(t *testing.T) {
-	kerneltest.Require(t)
+	needs.Kernel(t)
 	if _, err := exec.LookPath("iptables-legacy-save"); err != nil {
 		t.Skip("iptables-legacy-save is not installed")
 	}
-	ns := kerneltest.New(t, kerneltest.Layout{})
-	host := LiveIn(ns.Path())
-	if _, err := ns.Run("iptables-legacy", "-t", "mangle", "-A", "FORWARD", "-p", "tcp", "--dport", "4711", "-j", "DROP"); err != nil {
+	twin := newTestTwin(t)
+	host := LiveIn(twin.Path())
+	err := twin.Do(func() error {
+		_, err := twin.Run("", "iptables-legacy", "-t", "mangle", "-A", "FORWARD", "-p", "tcp", "--dport", "4711", "-j", "DROP")
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // what the first run did, the second would show

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/netglance/netglance/internal/kerneltest"
 )
 
 func TestNamespaceFilesAreNamedForTheThread(t *testing.T) {
@@ -58,10 +56,16 @@ func TestNamespaceThatIsGone(t *testing.T) {
 }
 
 func TestNamespaceIsReadBesideOurOwn(t *testing.T) {
-	ns := kerneltest.New(t, kerneltest.Layout{
-		Interfaces: []kerneltest.Interface{{Name: "inside", Index: 10}},
-		Sysctls:    map[string]string{"ipv4/ip_local_port_range": "40000 40001"},
+	ns := newTestTwin(t)
+	err := ns.Do(func() error {
+		if _, err := ns.OpenLink("inside", 10, typeEthernet); err != nil {
+			return err
+		}
+		return ns.WriteSetting("ipv4/ip_local_port_range", "40000 40001")
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	here, there := Live(), LiveIn(ns.Path())
 	own, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
@@ -107,7 +111,7 @@ func TestNamespaceIsReadBesideOurOwn(t *testing.T) {
 }
 
 func TestThreadsInsideANamespaceEnd(t *testing.T) {
-	ns := kerneltest.New(t, kerneltest.Layout{})
+	ns := newTestTwin(t)
 	host := LiveIn(ns.Path())
 	id, err := host.Readlink("/proc/self/ns/net")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/netglance/netglance/internal/kerneltest"
+	"github.com/netglance/netglance/internal/kerneltest/needs"
 )
 
 func TestSocketHoldersOfThisProcess(t *testing.T) {
@@ -87,7 +87,7 @@ func TestSocketHoldersAreSorted(t *testing.T) {
 }
 
 func TestProcessOfAnotherUserIsSaidToBeUnread(t *testing.T) {
-	kerneltest.Require(t) // root, who can become somebody else
+	needs.Kernel(t) // root, who can become somebody else
 	result := make(chan string)
 	go onThreadOfItsOwn(func() { result <- holdersAsNobody() })
 	if got := <-result; got != "1 ! EACCES\n" {

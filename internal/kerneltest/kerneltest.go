@@ -1,15 +1,13 @@
 // Package kerneltest asks the running kernel what it does to a packet.
 //
-// A Namespace is a throwaway network namespace whose interfaces are TAP devices.
-// Tests load a ruleset into it and send crafted first packets with any source
-// address; what comes back out, or reaches a socket, is the kernel's own verdict.
-// Nothing outside the namespace changes. Linux and root only: call Require first.
+// A Namespace is a throwaway network namespace whose interfaces are TAP devices
+// (platform.Twin). Tests load a ruleset into it and send crafted first packets
+// with any source address (scan/packets); what comes back out, or reaches a
+// socket, is the kernel's own verdict. Nothing outside the namespace changes.
+// Linux and root only: call Require first.
 package kerneltest
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "github.com/netglance/netglance/scan/packets"
 
 // A Layout is the network of a Namespace.
 type Layout struct {
@@ -43,94 +41,21 @@ type Interface struct {
 	Gateways []string
 }
 
-// A Probe is the first packet of a new flow.
-type Probe struct {
-	// Via is the interface that the packet comes in by. With "lo" a program of the
-	// host itself sends it, from one of the host's own addresses.
-	Via string
-	// Protocol is 6 (a TCP SYN), 17 (a UDP datagram) or 136 (UDP-Lite).
-	Protocol         uint8
-	From, To         netip.Addr
-	SourcePort, Port uint16
-}
-
-func (p Probe) String() string {
-	return fmt.Sprintf("%s via %s from %s to %s", protocolName(p.Protocol), p.Via,
-		netip.AddrPortFrom(p.From, p.SourcePort), netip.AddrPortFrom(p.To, p.Port))
-}
-
-func protocolName(p uint8) string {
-	switch p {
-	case protocolTCP:
-		return "tcp"
-	case protocolUDP:
-		return "udp"
-	case protocolUDPLite:
-		return "udplite"
-	}
-	return fmt.Sprintf("protocol(%d)", p)
-}
-
-// Kind is what became of a probe.
-type Kind uint8
-
-// The kinds of outcome. A probe of which nothing is seen again was dropped, or
-// its answer was.
-const (
-	Dropped Kind = iota
-	// Accepted: a TCP probe's SYN-ACK came out, a datagram reached a socket.
-	Accepted
-	// Reset: a TCP RST came out. A firewall's and a closed port's look the same.
-	Reset
-	// Unreachable: an ICMP error came out.
-	Unreachable
-	// Forwarded: the packet itself left by an interface.
-	Forwarded
-)
-
-func (k Kind) String() string {
-	names := [...]string{"dropped", "accepted", "reset", "unreachable", "forwarded"}
-	if int(k) < len(names) {
-		return names[k]
-	}
-	return fmt.Sprintf("kind(%d)", uint8(k))
-}
+// A Probe is the first packet of a new flow. With Via "lo" a program of the host
+// itself sends it, from one of the host's own addresses.
+type Probe = packets.Probe
 
 // An Outcome is what the kernel did to a Probe.
-type Outcome struct {
-	Kind Kind
-	// Via is the interface by which the answer or the forwarded packet left; empty
-	// for a datagram that reached a socket.
-	Via string
-	// Bridge is the bridge that a Forwarded packet's Via is a port of; empty if it is none.
-	Bridge string
-	// ICMPType and ICMPCode are those of an Unreachable.
-	ICMPType, ICMPCode uint8
-	// From and To are the packet's two ends when it left (Forwarded). A datagram
-	// that reached a socket (Accepted) has the socket's port in To, with its address invalid.
-	From, To netip.AddrPort
-	// Answered says that the answer to a Forwarded packet got out: the SYN-ACK or
-	// the datagram back, sent by the far end at once.
-	Answered bool
-}
+type Outcome = packets.Outcome
 
-func (o Outcome) String() string {
-	switch o.Kind {
-	case Reset:
-		return "reset via " + o.Via
-	case Unreachable:
-		return fmt.Sprintf("icmp error %d/%d via %s", o.ICMPType, o.ICMPCode, o.Via)
-	case Forwarded:
-		s := fmt.Sprintf("forwarded via %s from %s to %s", o.Via, o.From, o.To)
-		if !o.Answered {
-			s += ", answer lost"
-		}
-		return s
-	case Accepted:
-		if o.Via == "" {
-			return fmt.Sprintf("accepted by port %d", o.To.Port())
-		}
-		return "accepted, answered via " + o.Via
-	}
-	return o.Kind.String()
-}
+// Kind is what became of a probe.
+type Kind = packets.Kind
+
+// The kinds of outcome.
+const (
+	Dropped     = packets.Dropped
+	Accepted    = packets.Accepted
+	Reset       = packets.Reset
+	Unreachable = packets.Unreachable
+	Forwarded   = packets.Forwarded
+)

@@ -4,29 +4,33 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/netglance/netglance/internal/kerneltest/needs"
+	"github.com/netglance/netglance/platform"
+	"github.com/netglance/netglance/scan/packets"
 )
+
+// Require skips the test, naming what is missing, where no namespace can be
+// made. With NETGLANCE_REQUIRE_KERNEL=1 the test fails instead.
+func Require(t testing.TB) {
+	t.Helper()
+	needs.Kernel(t)
+}
 
 // A Namespace is a network namespace of a test's own. It ends with the test. Its
 // methods are for one goroutine at a time.
 type Namespace struct {
-	t testing.TB
-	// work runs on the one thread that is in the namespace.
-	work    chan func()
-	file    *os.File
-	taps    []*tap
-	prober  prober
+	t       testing.TB
+	twin    *platform.Twin
+	links   []packets.Link
+	prober  *packets.Prober
 	sockets sockets
 }
 
@@ -34,71 +38,28 @@ type Namespace struct {
 func New(t testing.TB, layout Layout) *Namespace {
 	t.Helper()
 	Require(t)
-	ns := &Namespace{t: t, work: make(chan func())}
-	ready := make(chan error)
-	go ns.thread(ready)
-	if err := <-ready; err != nil {
+	twin, err := platform.NewTwin()
+	if err != nil {
 		t.Fatalf("making a network namespace: %v", err)
 	}
-	t.Cleanup(ns.close)
+	t.Cleanup(twin.Close)
+	ns := &Namespace{t: t, twin: twin, sockets: newSockets()}
 	if err := ns.Do(func() error { return ns.setUp(layout) }); err != nil {
 		t.Fatalf("setting up the network namespace: %v", err)
 	}
+	ns.prober = packets.NewProber(twin, ns.links, ns.sockets.datagrams)
 	return ns
-}
-
-// thread moves one operating system thread into a new namespace and works there.
-// The thread is never unlocked, so it dies with the goroutine, and the namespace
-// with it.
-func (ns *Namespace) thread(ready chan<- error) {
-	runtime.LockOSThread()
-	if unix.Gettid() == unix.Getpid() {
-		// The main thread can't end, and /proc/self/net would be the namespace's.
-		// While it is held here, another goroutine gets another thread.
-		started := make(chan error)
-		go ns.thread(started)
-		ready <- <-started
-		runtime.UnlockOSThread()
-		return
-	}
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		ready <- fmt.Errorf("unshare: %w", err)
-		return
-	}
-	file, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		ready <- err
-		return
-	}
-	ns.file = file
-	ready <- nil
-	for f := range ns.work {
-		f()
-	}
-}
-
-func (ns *Namespace) close() {
-	for _, tap := range ns.taps {
-		unix.Close(tap.fd)
-	}
-	ns.sockets.close()
-	ns.prober.close()
-	close(ns.work)
-	ns.file.Close()
 }
 
 // Do runs f on the thread that is in the namespace. What f starts or opens is in
 // the namespace too. f must not call Do, nor end the test.
-func (ns *Namespace) Do(f func() error) error {
-	done := make(chan error)
-	ns.work <- func() { done <- f() }
-	return <-done
-}
+func (ns *Namespace) Do(f func() error) error { return ns.twin.Do(f) }
 
 // Path names the namespace for as long as the test runs, from any process.
-func (ns *Namespace) Path() string {
-	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.file.Fd())
-}
+func (ns *Namespace) Path() string { return ns.twin.Path() }
+
+// Twin is the namespace itself.
+func (ns *Namespace) Twin() *platform.Twin { return ns.twin }
 
 // NFT runs "nft -f -" with the script and returns what went wrong.
 func (ns *Namespace) NFT(script string) error {
@@ -108,9 +69,9 @@ func (ns *Namespace) NFT(script string) error {
 
 // Bridge is the bridge that an interface is a port of; empty if it is none.
 func (ns *Namespace) Bridge(name string) string {
-	for _, tap := range ns.taps {
-		if tap.name == name {
-			return tap.bridge
+	for _, link := range ns.links {
+		if link.Name == name {
+			return link.Bridge
 		}
 	}
 	return ""
@@ -123,50 +84,36 @@ func (ns *Namespace) Run(command ...string) (string, error) {
 
 func (ns *Namespace) run(input string, command ...string) (output string, err error) {
 	err = ns.Do(func() error {
-		output, err = runHere(input, command...)
+		output, err = ns.twin.Run(input, command[0], command[1:]...)
 		return err
 	})
 	return output, err
 }
 
-// runHere runs a command in the calling thread's namespace.
-func runHere(input string, command ...string) (string, error) {
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stdin = strings.NewReader(input)
-	// There is no name server here to wait for.
-	cmd.Env = append(os.Environ(), "RES_OPTIONS=timeout:1 attempts:1")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, stderr.String())
-	}
-	return stdout.String(), nil
-}
-
 func (ns *Namespace) setUp(layout Layout) error {
 	// Before the links exist: the settings of new links come from "default".
-	if err := writeSysctls(baseSysctls); err != nil {
+	if err := ns.writeSysctls(baseSysctls); err != nil {
 		return err
 	}
 	links := []string{"link set lo up"}
-	bridges := map[string]macAddress{}
+	bridges := map[string]packets.MAC{}
 	for i, bridge := range layout.Bridges {
-		mac := macAddress{2, 0, 0, 0, 1, byte(i + 1)}
+		mac := packets.MAC{2, 0, 0, 0, 1, byte(i + 1)}
 		bridges[bridge.Name] = mac
 		links = append(links, bridgeLines(bridge, mac)...)
 	}
 	var queues []string
 	for i, iface := range layout.Interfaces {
-		tap, err := openTAP(iface.Name, iface.Index)
+		number, err := ns.twin.OpenLink(iface.Name, iface.Index, ethernet)
 		if err != nil {
 			return err
 		}
-		mac := macAddress{2, 0, 0, 0, 0, byte(i + 1)}
-		tap.mac, tap.bridge = mac, iface.Bridge
+		mac := packets.MAC{2, 0, 0, 0, 0, byte(i + 1)}
+		link := packets.Link{Name: iface.Name, Number: number, MAC: mac, Bridge: iface.Bridge}
 		if iface.Bridge != "" {
-			tap.mac = bridges[iface.Bridge] // for the host itself, not for a port of it
+			link.MAC = bridges[iface.Bridge] // for the host itself, not for a port of it
 		}
-		ns.taps = append(ns.taps, tap)
+		ns.links = append(ns.links, link)
 		links = append(links, linkLines(iface, mac)...)
 		queues = append(queues, "qdisc replace dev "+iface.Name+" root noqueue")
 	}
@@ -178,21 +125,18 @@ func (ns *Namespace) setUp(layout Layout) error {
 		}
 		links = append(links, family+" route add "+route)
 	}
-	if err := ipBatch(links); err != nil {
+	if err := ns.ipBatch(links); err != nil {
 		return err
 	}
 	if len(queues) > 0 {
-		if _, err := runHere(strings.Join(queues, "\n"), "tc", "-batch", "-"); err != nil {
+		if _, err := ns.twin.Run(strings.Join(queues, "\n"), "tc", "-batch", "-"); err != nil {
 			return err
 		}
 	}
-	if err := writeSysctls(layout.Sysctls); err != nil {
+	if err := ns.writeSysctls(layout.Sysctls); err != nil {
 		return err
 	}
-	if err := awaitAddresses(layout); err != nil {
-		return err
-	}
-	return ns.prober.open()
+	return awaitAddresses(layout)
 }
 
 // awaitAddresses returns when the kernel takes packets for all IPv6 addresses: it
@@ -219,12 +163,12 @@ func awaitAddresses(layout Layout) error {
 	return fmt.Errorf("IPv6 addresses %q are not there after 10 seconds", missing)
 }
 
-func linkLines(iface Interface, mac macAddress) []string {
+func linkLines(iface Interface, mac packets.MAC) []string {
 	// NOARP spares address resolution: whatever is sent out appears at once. The
 	// ring of a TAP is as long as its queue. The kernel makes a link-local address
 	// when it comes to it; ours is the same one, there from the start.
 	lines := []string{
-		fmt.Sprintf("link set %s address %s txqueuelen %d arp off addrgenmode none", iface.Name, mac, ringLength),
+		fmt.Sprintf("link set %s address %s txqueuelen %d arp off addrgenmode none", iface.Name, mac, platform.TwinRing),
 		fmt.Sprintf("link set %s up", iface.Name),
 	}
 	if iface.Bridge != "" {
@@ -236,7 +180,7 @@ func linkLines(iface Interface, mac macAddress) []string {
 
 // bridgeLines make a bridge. It has no link-local address: what it would send to
 // one waits for an answer to a neighbour solicitation.
-func bridgeLines(bridge Interface, mac macAddress) []string {
+func bridgeLines(bridge Interface, mac packets.MAC) []string {
 	add := "link add name " + bridge.Name
 	if bridge.Index != 0 {
 		add += fmt.Sprintf(" index %d", bridge.Index)
@@ -248,7 +192,7 @@ func bridgeLines(bridge Interface, mac macAddress) []string {
 	}
 	lines = append(lines, addressLines(bridge)...)
 	for _, gateway := range bridge.Gateways {
-		lines = append(lines, fmt.Sprintf("neigh add %s lladdr %s dev %s nud permanent", gateway, farEnd, bridge.Name))
+		lines = append(lines, fmt.Sprintf("neigh add %s lladdr %s dev %s nud permanent", gateway, packets.FarEnd, bridge.Name))
 	}
 	return lines
 }
@@ -267,7 +211,7 @@ func addressLines(iface Interface) []string {
 	return lines
 }
 
-func ipBatch(lines []string) error {
+func (ns *Namespace) ipBatch(lines []string) error {
 	// One "ip -batch" a family: the option can't stand in a line.
 	for len(lines) > 0 {
 		family, n := batchFamily(lines[0]), 1
@@ -282,7 +226,7 @@ func ipBatch(lines []string) error {
 		for _, line := range lines[:n] {
 			script.WriteString(strings.TrimPrefix(line, family+" ") + "\n")
 		}
-		if _, err := runHere(script.String(), command...); err != nil {
+		if _, err := ns.twin.Run(script.String(), command[0], command[1:]...); err != nil {
 			return fmt.Errorf("%w%s", err, script.String())
 		}
 		lines = lines[n:]
@@ -316,17 +260,56 @@ var baseSysctls = map[string]string{
 	"ipv6/conf/default/router_solicitations": "0",
 }
 
-func writeSysctls(settings map[string]string) error {
-	names := make([]string, 0, len(settings))
-	for name := range settings {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		file := filepath.Join("/proc/sys/net", name)
-		if err := os.WriteFile(file, []byte(settings[name]), 0); err != nil {
-			return fmt.Errorf("setting %s to %s: %w", name, settings[name], err)
+func (ns *Namespace) writeSysctls(settings map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if err := ns.twin.WriteSetting(name, settings[name]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// ethernet is ARPHRD_ETHER (include/uapi/linux/if_arp.h).
+const ethernet = 1
+
+// Probe sends the probes and tells what became of each, in their order. Every
+// one is the first packet of its flow: connection tracking is emptied before a
+// flow would come again.
+func (ns *Namespace) Probe(probes []Probe) []Outcome {
+	ns.t.Helper()
+	outcomes := make([]Outcome, 0, len(probes))
+	err := ns.Do(func() error {
+		for len(probes) > 0 {
+			if probes[0].Via == "lo" {
+				outcome, err := ns.connect(probes[0])
+				if err != nil {
+					return err
+				}
+				outcomes, probes = append(outcomes, outcome), probes[1:]
+				continue
+			}
+			count := slices.IndexFunc(probes, func(p Probe) bool { return p.Via == "lo" })
+			if count < 0 {
+				count = len(probes)
+			}
+			next, err := ns.prober.Probe(probes[:count])
+			if err != nil {
+				return err
+			}
+			outcomes, probes = append(outcomes, next...), probes[count:]
+		}
+		return nil
+	})
+	if err != nil {
+		ns.t.Fatalf("probing: %v", err)
+	}
+	return outcomes
+}
+
+// Forget empties connection tracking: every flow is new again.
+func (ns *Namespace) Forget() {
+	ns.t.Helper()
+	if err := ns.Do(ns.prober.Forget); err != nil {
+		ns.t.Fatalf("emptying connection tracking: %v", err)
+	}
 }

@@ -1,4 +1,5 @@
-package kerneltest
+// Package needs leaves tests out that ask the kernel, where it can't be asked.
+package needs
 
 import (
 	"os"
@@ -6,9 +7,9 @@ import (
 	"testing"
 )
 
-// Require skips the test, naming what is missing, where no namespace can be
+// Kernel skips the test, naming what is missing, where no namespace can be
 // made. With NETGLANCE_REQUIRE_KERNEL=1 the test fails instead.
-func Require(t testing.TB) {
+func Kernel(t testing.TB) {
 	t.Helper()
 	missing := missingRequirement()
 	if missing == "" {

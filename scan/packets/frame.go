@@ -1,8 +1,8 @@
-package kerneltest
+package packets
 
 import (
 	"encoding/binary"
-	"net"
+	"fmt"
 	"net/netip"
 )
 
@@ -40,22 +40,25 @@ const (
 // the probe's number follow.
 const payloadMagic = 0x6e676c61
 
-type macAddress [6]byte
+// A MAC is a link address of Ethernet.
+type MAC [6]byte
 
-func (m macAddress) String() string { return net.HardwareAddr(m[:]).String() }
+func (m MAC) String() string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
 
 // linkAddress is where a frame to an address is sent on the link: to the host's
 // own address unless the destination is a group's (RFC 1112, 6.4; RFC 2464, 7) or
 // the limited broadcast.
-func linkAddress(to netip.Addr, host macAddress) macAddress {
+func linkAddress(to netip.Addr, host MAC) MAC {
 	b := to.AsSlice()
 	switch {
 	case to.Is4() && to.IsMulticast():
-		return macAddress{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
+		return MAC{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
 	case to.IsMulticast():
-		return macAddress{0x33, 0x33, b[12], b[13], b[14], b[15]}
+		return MAC{0x33, 0x33, b[12], b[13], b[14], b[15]}
 	case to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return macAddress{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+		return MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	}
 	return host
 }
@@ -68,20 +71,26 @@ type segment struct {
 	flags    uint8
 }
 
-// appendFrame appends an Ethernet frame with the segment in it. Both ends are of
-// one family.
-func appendFrame(b []byte, to, from macAddress, s segment) []byte {
+// appendEthernet appends the header of an Ethernet frame that carries packets of
+// the segment's family.
+func appendEthernet(b []byte, to, from MAC, s segment) []byte {
 	b = append(b, to[:]...)
 	b = append(b, from[:]...)
+	if s.from.Addr().Is4() {
+		return binary.BigEndian.AppendUint16(b, etherTypeIPv4)
+	}
+	return binary.BigEndian.AppendUint16(b, etherTypeIPv6)
+}
+
+// appendPacket appends an IP packet with the segment in it. Both ends are of one family.
+func appendPacket(b []byte, s segment) []byte {
 	length := tcpHeaderLength
 	if s.protocol != protocolTCP {
 		length = udpHeaderLength + 8
 	}
 	if s.from.Addr().Is4() {
-		b = binary.BigEndian.AppendUint16(b, etherTypeIPv4)
 		b = appendIPv4(b, s, length)
 	} else {
-		b = binary.BigEndian.AppendUint16(b, etherTypeIPv6)
 		b = appendIPv6(b, s, length)
 	}
 	return appendTransport(b, s, length)
@@ -164,14 +173,17 @@ type sighting struct {
 	icmpType, icmpCode uint8
 }
 
-// parseFrame reads a frame. It is false for everything that is neither one of
-// our segments, nor an answer to one, nor an error about one.
+// parseFrame reads an Ethernet frame. It is false for everything that is neither
+// one of our segments, nor an answer to one, nor an error about one.
 func parseFrame(b []byte) (sighting, bool) {
 	if len(b) < ethernetHeaderLength {
 		return sighting{}, false
 	}
-	return parseIP(b[ethernetHeaderLength:], true)
+	return parsePacket(b[ethernetHeaderLength:])
 }
+
+// parsePacket is that for an IP packet.
+func parsePacket(b []byte) (sighting, bool) { return parseIP(b, true) }
 
 func parseIP(b []byte, outer bool) (sighting, bool) {
 	if len(b) == 0 {
@@ -248,4 +260,9 @@ func parseTransport(protocol uint8, from, to netip.Addr, b []byte) (segment, boo
 		return s, true
 	}
 	return segment{}, false
+}
+
+// Payload is that of a datagram which bears a probe's number.
+func Payload(number uint32) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, payloadMagic), number)
 }

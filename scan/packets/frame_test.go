@@ -1,4 +1,4 @@
-package kerneltest
+package packets
 
 import (
 	"net/netip"
@@ -12,9 +12,13 @@ var frameSegments = []segment{
 	{protocol: protocolUDPLite, from: netip.MustParseAddrPort("[2001:db8::1]:1"), to: netip.MustParseAddrPort("[2001:db8::2]:22"), seq: 9},
 }
 
+func frameOf(s segment) []byte {
+	return appendPacket(appendEthernet(nil, MAC{2}, MAC{3}, s), s)
+}
+
 func TestAFrameReadsBackAsWritten(t *testing.T) {
 	for _, want := range frameSegments {
-		frame := appendFrame(nil, macAddress{2}, macAddress{3}, want)
+		frame := frameOf(want)
 		got, ok := parseFrame(frame)
 		if !ok || got.segment != want {
 			t.Errorf("got %+v, %t, want %+v", got, ok, want)
@@ -37,7 +41,7 @@ func TestTransportChecksumCoversAllOfTheSegment(t *testing.T) {
 
 func FuzzParseFrame(f *testing.F) {
 	for _, s := range frameSegments {
-		frame := appendFrame(nil, macAddress{2}, macAddress{3}, s)
+		frame := frameOf(s)
 		f.Add(frame)
 		f.Add(frame[:len(frame)-9])
 	}
