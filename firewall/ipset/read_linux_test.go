@@ -34,6 +34,13 @@ func TestMembersOfEveryTypeAreThoseThatIpsetWasGiven(t *testing.T) {
 		if err := recorder.Recording().Save("testdata/sets.ng"); err != nil {
 			t.Fatal(err)
 		}
+		saved, err := ns.Run("ipset", "save")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile("testdata/sets.save", []byte(saved), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

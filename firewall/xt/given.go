@@ -232,6 +232,15 @@ var servicePorts = map[string]uint16{
 	"ipsec-nat-t": 4500, "webmin": 10000, "http-alt": 8080, "socks": 1080, "svn": 3690, "git": 9418,
 }
 
+// Port is a port's number from its number or name.
+func Port(s string) (uint16, bool) {
+	if p, ok := servicePorts[s]; ok {
+		return p, true
+	}
+	p, err := strconv.ParseUint(s, 0, 16)
+	return uint16(p), err == nil
+}
+
 // OptionalArgument stands for an option's number of arguments where it has one
 // or none.
 const OptionalArgument = -1

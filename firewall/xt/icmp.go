@@ -1,6 +1,7 @@
 package xt
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
@@ -77,6 +78,22 @@ func (g *given) icmp(i icmp, names map[string][2]int) extension {
 		}
 	}
 	return i
+}
+
+// ICMPType is a type and code as ipsets keep them in a port's place, the type in
+// the upper byte, from "8/0" or a name.
+func ICMPType(s string, v6 bool) (uint16, bool) {
+	names := icmpNames
+	if v6 {
+		names = icmp6Names
+	}
+	if n, ok := names[s]; ok {
+		return uint16(n[0]<<8 | max(n[1], 0)), true
+	}
+	kind, code, _ := strings.Cut(s, "/")
+	k, err1 := strconv.ParseUint(kind, 0, 8)
+	c, err2 := strconv.ParseUint(code, 0, 8)
+	return uint16(k<<8 | c), err1 == nil && err2 == nil
 }
 
 // The names of types and codes (IANA, as iptables spells them); code -1 is every code.
