@@ -134,7 +134,7 @@ func (r *redirected) alike(in Input, at portIndex, table reachTable) bool {
 	return true
 }
 
-// A portIndex is all sockets by their port.
+// A portIndex is all sockets by their port; nil if a socket may be on any port.
 type portIndex map[uint16][]listeners.Listener
 
 func indexPorts(listening []*row) portIndex {
@@ -184,7 +184,7 @@ func nobodyThere(p firewall.Part, t target, protocol string, port uint16, at por
 	if p.DeliveredTo != nil {
 		to = *p.DeliveredTo
 	}
-	return reaches(p) != never && to.Interface == "" && len(at.takers(protocol, netip.AddrPortFrom(to.Address, to.Port))) == 0
+	return at != nil && reaches(p) != never && to.Interface == "" && len(at.takers(protocol, netip.AddrPortFrom(to.Address, to.Port))) == 0
 }
 
 // ledTo takes back "local" where a redirection ends at the row's sockets.
