@@ -70,13 +70,14 @@ func plannedRows(in Input, protocol string, ways []target, spans []firewall.Port
 	var out []Exposure
 	for _, s := range spans {
 		e := plannedRow(in, protocol, s, ways, table)
-		if last := len(out) - 1; last >= 0 && alikeRows(out[last], e) {
+		if last := len(out) - 1; last >= 0 && slices.EqualFunc(out[last].Reach, e.Reach, alikeReach) {
 			out[last].LastPort, out[last].Service = s.Last, ""
 			continue
 		}
 		out = append(out, e)
 	}
 	for i := range out {
+		judge(&out[i], in)
 		out[i].Fingerprint = fingerprint(out[i])
 	}
 	return out
@@ -98,16 +99,12 @@ func plannedRow(in Input, protocol string, s firewall.PortSpan, ways []target, t
 			e.Reach[i].Part = undecided(e.Reach[i].Part, fmt.Sprintf("the rules may treat the ports %d-%d differently: ask about one of them", s.First, s.Last))
 		}
 	}
-	judge(&e, in)
 	return e
 }
 
-// alikeRows says that the ports of neighbouring rows fare alike, for the same
-// reasons.
-func alikeRows(a, b Exposure) bool {
-	return a.Label == b.Label && slices.Equal(a.Reasons, b.Reasons) && slices.EqualFunc(a.Reach, b.Reach, func(x, y Reach) bool {
-		return x.Interface == y.Interface && slices.Equal(x.Destinations, y.Destinations) && equalParts(x.Part, y.Part) && x.Declared == y.Declared
-	})
+// alikeReach says that the ports of neighbouring rows fare alike, by the same rules.
+func alikeReach(a, b Reach) bool {
+	return a.Interface == b.Interface && slices.Equal(a.Destinations, b.Destinations) && equalParts(a.Part, b.Part) && a.Declared == b.Declared
 }
 
 // wantedSpan says that some port of the row was asked for.

@@ -24,7 +24,7 @@ func (w writer) add(code, format string, arguments ...any) {
 	}
 }
 
-func (w writer) port() string { return fmt.Sprintf("%d/%s", w.e.Port, w.e.Protocol) }
+func (w writer) port() string { return portsName(*w.e) }
 
 func (w writer) exposed(undeclared, blocked []Reach) {
 	over := ""

@@ -285,7 +285,7 @@ func oneSidedPort(e Exposure) []Reason {
 			if !opened || !filtered {
 				continue
 			}
-			text := fmt.Sprintf("%d/%s is open for IPv%d, by %s, and filtered for IPv%d, by %s", e.Port, e.Protocol, open, deciderText(in), 10-open, deciderText(closed))
+			text := fmt.Sprintf("%s is open for IPv%d, by %s, and filtered for IPv%d, by %s", portsName(e), open, deciderText(in), 10-open, deciderText(closed))
 			if links[text] == nil {
 				order = append(order, text)
 			}

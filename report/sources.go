@@ -95,10 +95,10 @@ var odd = addresses.OffWire
 // linkLocal are addresses of which only fe80::/64 is in use (RFC 4291, 2.5.6) and has a route.
 var linkLocal = netip.MustParsePrefix("fe80::/10")
 
-// ordinary says that packets with such a source exist, and not from one address
-// alone (the host's own, a broadcast address): what the kernel drops of them is
-// worth a word.
-func ordinary(p netip.Prefix) bool { return !p.IsSingleIP() && onWire(p) }
+// ordinary says that packets with such a source exist, and not from one or two
+// addresses alone (the host's own, a broadcast address, the routers' beside the
+// host's): what the kernel drops of them is worth a word.
+func ordinary(p netip.Prefix) bool { return p.Addr().BitLen()-p.Bits() > 1 && onWire(p) }
 
 func onWire(p netip.Prefix) bool {
 	within := func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }

@@ -29,11 +29,11 @@ func (a *app) explainBatch(file string) error {
 		defer f.Close()
 		input = f
 	}
-	host, err := a.openHost()
+	s, err := a.look(readFates)
 	if err != nil {
 		return err
 	}
-	e := newExplainer(readFates(host))
+	e := newExplainer(s)
 	a.notes(e.about)
 	bad, err := answerLines(input, a.out, e.answerLine)
 	if err != nil {

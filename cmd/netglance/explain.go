@@ -53,11 +53,11 @@ needs no listener: the answer is what the rules do.
 }
 
 func (a *app) explain(q report.Question) error {
-	host, err := a.openHost()
+	s, err := a.look(readFates)
 	if err != nil {
 		return err
 	}
-	e := newExplainer(readFates(host))
+	e := newExplainer(s)
 	queries, err := e.queries(q)
 	if err != nil {
 		return err

@@ -31,7 +31,9 @@ security group, a router) is not looked at.`,
 		Example: `  sudo netglance firewall
   sudo netglance firewall -v                    all reasons, and what to do
   sudo netglance firewall --fail-on exposed     exit code 1 if a port is exposed
-  netglance firewall --host web-1.ng --json`,
+  netglance firewall --host web-1.ng --json
+  netglance firewall --rules rules.v4 --rules rules.v6 --interfaces eth0=192.0.2.1/24,2001:db8::1/64
+                                                what rules would do that run nowhere yet`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := chosen.parse(); err != nil {
@@ -45,6 +47,7 @@ security group, a router) is not looked at.`,
 		},
 	}
 	chosen.register(c.Flags())
+	a.fileFlags.register(c.PersistentFlags())
 	c.Flags().StringSliceVar(&failOn, "fail-on", nil, "exit with 1 if a port has one of these `LABELS`, with 3 if that can't be known")
 	c.AddCommand(newExplain(a), newRules(a))
 	return c
@@ -67,22 +70,22 @@ func parseLabels(names []string) ([]correlate.Label, error) {
 }
 
 func (a *app) firewall(chosen selection, failOn []correlate.Label) error {
-	host, err := a.openHost()
+	s, err := a.look(readAll)
 	if err != nil {
 		return err
 	}
-	s := readAll(host)
-	ports := correlate.Analyze(correlate.Input{
+	evaluator := firewall.NewEvaluator(s.rules, s.network)
+	ports := s.ports(correlate.Input{
 		Listeners: s.sockets,
 		Network:   s.network,
 		Rules:     s.rules,
-		Firewall:  firewall.NewEvaluator(s.rules, s.network),
+		Firewall:  evaluator,
 		Untranslated: sync.OnceValue(func() correlate.Firewall {
 			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)
 		}),
 		Unread: s.unread,
 		Wanted: chosen.listener,
-	})
+	}, evaluator)
 	if a.json {
 		err = report.FirewallJSON(a.out, s.about, ports)
 	} else {
@@ -92,6 +95,14 @@ func (a *app) firewall(chosen selection, failOn []correlate.Label) error {
 		return internal(err)
 	}
 	return gate(ports, failOn, s)
+}
+
+// ports are the rows of a host: of one that doesn't run, all ports.
+func (s *survey) ports(in correlate.Input, evaluator *firewall.Evaluator) []correlate.Exposure {
+	if s.planned {
+		return correlate.AnalyzePlanned(in, evaluator)
+	}
+	return correlate.Analyze(in)
 }
 
 // gate turns findings into an exit code, where that was asked for.

@@ -28,6 +28,7 @@ type options struct {
 type app struct {
 	world
 	options
+	fileFlags
 }
 
 // run is the whole program: it returns the exit code.

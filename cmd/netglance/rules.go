@@ -23,11 +23,10 @@ act, and what takes them away, or that nothing listens on the ports it opens.`,
 }
 
 func (a *app) rules() error {
-	host, err := a.openHost()
+	s, err := a.look(readAll)
 	if err != nil {
 		return err
 	}
-	s := readAll(host)
 	found := s.reviewRules()
 	if a.json {
 		return internal(report.RulesJSON(a.out, s.about, s.rules, found))
@@ -43,5 +42,6 @@ func (a *app) rules() error {
 func (s *survey) reviewRules() correlate.RulesReview {
 	evaluator := firewall.NewEvaluator(s.rules, s.network)
 	in := correlate.Input{Listeners: s.sockets, Network: s.network, Rules: s.rules, Firewall: evaluator, Unread: s.unread}
-	return correlate.ReviewRules(in, evaluator.Review(), correlate.Analyze(in), !s.socketsUnread)
+	ports := s.ports(in, evaluator)
+	return correlate.ReviewRules(in, evaluator.Review(), ports, !s.socketsUnread && !s.planned)
 }

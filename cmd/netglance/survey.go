@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/ipset"
 	"github.com/netglance/netglance/firewall/iptables"
@@ -29,6 +28,8 @@ type survey struct {
 	rules   *firewall.Ruleset
 	// unread are what decides about packets and could not be read whole.
 	unread []string
+	// planned says that the host doesn't run: nothing can be said of sockets.
+	planned bool
 	// socketsUnread says that listeners may be missing.
 	socketsUnread bool
 }
@@ -95,9 +96,7 @@ func (s *survey) addRules(host platform.Host) {
 		}
 	}
 	slices.Sort(s.unread)
-	s.about.Backends = correlate.Backends(rules)
-	s.about.Managers = correlate.Managers(rules)
-	s.about.Interfaces = interfaces(network)
+	s.describeRules()
 }
 
 // filters reads every packet filter of a host into one ruleset: nf_tables, and

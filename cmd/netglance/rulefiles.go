@@ -1,0 +1,214 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/ipset"
+	"github.com/netglance/netglance/firewall/iptables"
+	"github.com/netglance/netglance/gaps"
+	"github.com/netglance/netglance/platform"
+	"github.com/netglance/netglance/report"
+)
+
+// fileFlags name rules that run nowhere yet.
+type fileFlags struct {
+	ruleNames      []string
+	interfaceNames []string
+}
+
+func (f *fileFlags) register(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.ruleNames, "rules", nil, "answer for the rules in `FILE` (iptables-save, ip6tables-save, ipset save) instead of those that run; repeat it for more")
+	flags.StringArrayVar(&f.interfaceNames, "interfaces", nil, "with --rules: the interfaces, `NAME=ADDRESS/LENGTH,…` or a file of them (default: "+assumedLinks+")")
+}
+
+// look reads what the flags name: this host, a recorded one, or a host made of files.
+func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
+	if len(a.ruleNames) == 0 {
+		if len(a.interfaceNames) > 0 {
+			return nil, usage("name the rules with --rules FILE", "--interfaces goes with --rules")
+		}
+		host, err := a.openHost()
+		if err != nil {
+			return nil, err
+		}
+		return read(host), nil
+	}
+	if a.host != "" && len(a.interfaceNames) > 0 {
+		return nil, usage("leave --interfaces out: the recorded host has its own", "--host and --interfaces exclude each other")
+	}
+	given, err := a.readRuleFiles()
+	if err != nil {
+		return nil, err
+	}
+	if a.host == "" {
+		return a.plan(given)
+	}
+	host, err := a.openHost()
+	if err != nil {
+		return nil, err
+	}
+	return replace(read(host), given, host)
+}
+
+// maxRules is how large a file of rules may be, in bytes.
+const maxRules = 256 << 20
+
+// A ruleFile is one file of --rules.
+type ruleFile struct {
+	name string
+	text []byte
+}
+
+func (a *app) readRuleFiles() ([]ruleFile, error) {
+	var list []ruleFile
+	for _, name := range a.ruleNames {
+		text, err := a.readRuleFile(name)
+		if err != nil {
+			return nil, usage("--rules takes a file, or - for standard input", "%w", err)
+		}
+		list = append(list, ruleFile{name, text})
+	}
+	return list, nil
+}
+
+func (a *app) readRuleFile(name string) ([]byte, error) {
+	in := a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxRules+1))
+	if err == nil && len(text) > maxRules {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxRules)
+	}
+	return text, err
+}
+
+// format tells what a text is by its first line that is not a comment.
+func (f ruleFile) format() string {
+	for line := range strings.Lines(string(f.text)) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || strings.HasPrefix(words[0], "#"):
+		case strings.HasPrefix(words[0], "*") || words[0] == "COMMIT":
+			return "iptables-save"
+		case words[0] == "create" && len(words) > 2:
+			return "ipset save"
+		default:
+			return ""
+		}
+	}
+	return "iptables-save" // no rule at all
+}
+
+// parseRules reads the files into tables. named are the ipsets for rules whose
+// sets are in no file; nil if there are none.
+func parseRules(files []ruleFile, named iptables.Sets) ([]*firewall.Table, error) {
+	sets := setFiles{otherwise: named}
+	var errs []error
+	for _, f := range files {
+		switch f.format() {
+		case "ipset save":
+			read, err := ipset.Parse(f.name, f.text)
+			sets.read, errs = append(sets.read, read), append(errs, err)
+		case "":
+			errs = append(errs, fmt.Errorf("%s is neither a text of iptables-save nor of ipset save", f.name))
+		}
+	}
+	var tables []*firewall.Table
+	for _, f := range files {
+		if f.format() != "iptables-save" {
+			continue
+		}
+		found, err := iptables.Parse(f.name, f.text, sets)
+		errs = append(errs, err)
+		for _, t := range found {
+			if other := slices.ContainsFunc(tables, func(o *firewall.Table) bool { return o.Family == t.Family && o.Name == t.Name }); other {
+				errs = append(errs, fmt.Errorf("%s: the table %s of %s stands in another file too", f.name, t.Name, t.Family))
+			}
+		}
+		tables = append(tables, found...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, usage("rules of IPv6 are told by their heading, their addresses, or \"ip6\" or \"v6\" in the file's name", "--rules: %w", err)
+	}
+	return tables, nil
+}
+
+// plan is the host that the flags describe.
+func (a *app) plan(given []ruleFile) (*survey, error) {
+	values := a.interfaceNames
+	if len(values) == 0 {
+		values = []string{assumedLinks}
+	}
+	links, err := parseLinks(values)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := parseRules(given, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &survey{about: report.Host{OS: "linux", Tool: toolVersion(), Name: fileNames(given)}, rules: &firewall.Ruleset{Tables: tables}, planned: true}
+	s.network = network(links)
+	s.leaveOut(firewall.FamilyIPv4, "IPv4")
+	s.leaveOut(firewall.FamilyIPv6, "IPv6")
+	s.describeRules()
+	return s, nil
+}
+
+func fileNames(files []ruleFile) string {
+	var names []string
+	for _, f := range files {
+		names = append(names, filepath.Base(f.name))
+	}
+	return strings.Join(names, ", ")
+}
+
+// leaveOut takes the addresses of a family away that no rules were given for:
+// nobody said that it has none.
+func (s *survey) leaveOut(family firewall.Family, name string) {
+	if slices.ContainsFunc(s.rules.Tables, func(t *firewall.Table) bool { return t.Family == family || t.Family == firewall.FamilyInet }) {
+		return
+	}
+	of := func(a firewall.Address) bool { return a.Prefix.Addr().Is4() == (family == firewall.FamilyIPv4) }
+	s.network.Addresses = slices.DeleteFunc(s.network.Addresses, of)
+	s.about.Gaps = append(s.about.Gaps, gaps.Gap{Source: "--rules", Reason: "no rules for " + name + " were given: it is left out", Hint: "name their file with a further --rules"})
+}
+
+// replace puts the tables of files in the place of those that a host has by the
+// same name, as iptables-restore would.
+func replace(s *survey, given []ruleFile, host platform.Host) (*survey, error) {
+	tables, err := parseRules(given, ipset.New(host))
+	if err != nil {
+		return nil, err
+	}
+	replaced := func(old *firewall.Table) bool {
+		return old.Backend != firewall.NFTables && slices.ContainsFunc(tables, func(t *firewall.Table) bool { return t.Family == old.Family && t.Name == old.Name })
+	}
+	s.rules = &firewall.Ruleset{Tables: append(slices.DeleteFunc(slices.Clone(s.rules.Tables), replaced), tables...)}
+	s.about.Name += " with " + fileNames(given)
+	s.describeRules()
+	return s, nil
+}
+
+// describeRules is what the header says of the rules and the network.
+func (s *survey) describeRules() {
+	s.about.Backends = correlate.Backends(s.rules)
+	s.about.Managers = correlate.Managers(s.rules)
+	s.about.Interfaces = interfaces(s.network)
+}
