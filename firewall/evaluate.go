@@ -202,8 +202,10 @@ type walker struct {
 	answering string
 	// exhausted are packets whose way took more work than one question may.
 	exhausted bdd.Node
-	work      int
-	path      *[]PathStep
+	// lumped says that packets are told together that end up at too many ports.
+	lumped bool
+	work   int
+	path   *[]PathStep
 	// review, when set, watches which rules matter.
 	review *watch
 }

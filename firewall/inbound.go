@@ -431,10 +431,16 @@ func (w *walker) deliver(p *packet, to netip.Addr, live bdd.Node, t trail, out s
 // free in the question stays 0.
 func (w *walker) deliveredPorts(p *packet, set bdd.Node) []valued {
 	ports, ok := w.values(p.port(), set, 256)
+	if ok {
+		return ports
+	}
+	kept := w.m.Diff(set, w.differs(w.portBits(portLevel), p.port()))
+	ports, ok = w.values(p.port(), w.m.Diff(set, kept), 256)
 	if !ok {
+		w.lumped = true
 		return []valued{{[]byte{0, 0}, set}}
 	}
-	return ports
+	return append(ports, valued{[]byte{0, 0}, kept})
 }
 
 // deciding tells for accepted packets what let them through: the rule or policy

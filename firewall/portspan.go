@@ -43,7 +43,7 @@ func (e *Evaluator) PortSpans(q Query) []PortSpan {
 			}
 		}
 	}
-	return spansBetween(ends, sure)
+	return spansBetween(ends, sure && !w.lumped)
 }
 
 func spansBetween(ends map[uint16]bool, sure bool) []PortSpan {

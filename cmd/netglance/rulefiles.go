@@ -163,7 +163,7 @@ func (a *app) plan(given []ruleFile) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &survey{about: report.Host{OS: "linux", Tool: toolVersion(), Name: fileNames(given)}, rules: &firewall.Ruleset{Tables: tables}, planned: true}
+	s := &survey{about: report.Host{OS: "linux", Tool: toolVersion(), Name: "rules of " + fileNames(given)}, rules: &firewall.Ruleset{Tables: tables}, planned: true}
 	s.network = network(links)
 	s.leaveOut(firewall.FamilyIPv4, "IPv4")
 	s.leaveOut(firewall.FamilyIPv6, "IPv6")
