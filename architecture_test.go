@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"internal/bdd":               {},
 	"internal/addresses":         {"internal/bdd"},
 	"internal/golden":            {},
+	"internal/bsdrecords":        {},
 	"internal/kerneltest":        {"internal/kerneltest/needs", "platform", "scan/packets"},
 	"internal/kerneltest/needs":  {},
 	"internal/kerneltest/nftgen": {"internal/kerneltest"},

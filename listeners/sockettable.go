@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -125,52 +124,54 @@ func tableFamily(os string, number uint32) int {
 // rows makes a row of the sockets with one address. Several processes that hold
 // one socket, and several sockets that share an address, look the same here.
 func (t *socketTable) rows() []Listener {
-	held := make(map[tableKey][]int)
+	var sockets []bsdSocket
 	for _, s := range t.sockets {
 		if s.Type == 1 && s.Status != "LISTEN" {
 			continue
 		}
-		key, err := t.key(s)
+		socket, err := t.socket(s)
 		if err != nil {
 			t.bad++
 			continue
 		}
-		held[key] = append(held[key], s.PID)
+		sockets = append(sockets, socket)
 	}
-	out := make([]Listener, 0, len(held))
-	for key, pids := range held {
-		l := t.listener(key)
-		slices.Sort(pids)
-		t.assign(&l, slices.Compact(pids))
-		out = append(out, l)
+	processes := make(map[int]Process)
+	for pid, p := range t.processes {
+		if p.UID != nil {
+			processes[pid] = p.process()
+		}
 	}
-	slices.SortFunc(out, func(a, b Listener) int {
-		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), a.Address.Compare(b.Address),
-			cmp.Compare(a.Family, b.Family), a.Remote.Compare(b.Remote))
-	})
-	return out
+	return bsdRows(sockets, processes)
 }
 
-// A tableKey is what tells rows apart.
-type tableKey struct {
-	protocol      string
-	family        int
-	local, remote netip.AddrPort // remote invalid if there is none
-}
-
-func (t *socketTable) key(s tableSocket) (tableKey, error) {
-	protocol := map[uint32]string{1: "tcp", 2: "udp"}[s.Type]
-	family := tableFamily(t.os, s.Family)
-	if protocol == "" || family == 0 {
-		return tableKey{}, fmt.Errorf("listeners: socket of type %d, family %d", s.Type, s.Family)
+func (t *socketTable) socket(s tableSocket) (bsdSocket, error) {
+	out := bsdSocket{protocol: map[uint32]string{1: "tcp", 2: "udp"}[s.Type], family: tableFamily(t.os, s.Family)}
+	if out.protocol == "" || out.family == 0 {
+		return out, fmt.Errorf("listeners: socket of type %d, family %d", s.Type, s.Family)
 	}
-	key := tableKey{protocol: protocol, family: family}
 	var err error
-	if key.local, err = addressOf(s.Local, family); err != nil || s.Remote.Port == 0 {
-		return key, err
+	if out.local, err = addressOf(s.Local, out.family); err == nil && s.Remote.Port != 0 {
+		out.remote, err = addressOf(s.Remote, out.family)
 	}
-	key.remote, err = addressOf(s.Remote, family)
-	return key, err
+	if err != nil {
+		return out, err
+	}
+	if out.state = stateListen; out.protocol == "udp" {
+		out.state = udpState(out.remote)
+	}
+	// OpenBSD never hands IPv4 to an IPv6 socket (inet6(4)).
+	out.v6only = out.family == 6 && t.os == "openbsd"
+	out.v6onlyKnown = out.v6only
+	if s.PID != 0 {
+		out.holders = []Process{{PID: s.PID}}
+		return out, nil
+	}
+	out.untold = t.reader.Tool + " doesn't tell which process holds it"
+	if t.os == "openbsd" {
+		out.hint = "fstat -n tells it"
+	}
+	return out, nil
 }
 
 // addressOf reads an address as lsof and netstat print it, "*" for any.
@@ -178,81 +179,14 @@ func addressOf(a tableAddress, family int) (netip.AddrPort, error) {
 	if a.Port == 0 || a.Port > math.MaxUint16 {
 		return netip.AddrPort{}, fmt.Errorf("listeners: port %d", a.Port)
 	}
-	var address netip.Addr
-	var err error
-	switch {
-	case a.IP != "*":
+	address, err := anyAddress(family), error(nil)
+	if a.IP != "*" {
 		address, err = netip.ParseAddr(a.IP)
-	case family == 4:
-		address = netip.IPv4Unspecified()
-	default:
-		address = netip.IPv6Unspecified()
 	}
 	if err == nil && address.Is4() != (family == 4) {
 		err = fmt.Errorf("listeners: %q in the family of IPv%d", a.IP, family)
 	}
 	return netip.AddrPortFrom(withoutKAME(address), uint16(a.Port)), err
-}
-
-// withoutKAME gives a link-local address the zone that KAME's kernels keep in its
-// second 16 bits (macOS: fe80:4::1 for fe80::1%4; RFC 4291 section 2.5.6 has zeros there).
-func withoutKAME(a netip.Addr) netip.Addr {
-	if !a.Is6() || !a.IsLinkLocalUnicast() {
-		return a
-	}
-	b := a.As16()
-	index := int(b[2])<<8 | int(b[3])
-	if index == 0 {
-		return a
-	}
-	b[2], b[3] = 0, 0
-	return netip.AddrFrom16(b).WithZone(cmp.Or(a.Zone(), strconv.Itoa(index)))
-}
-
-func (t *socketTable) listener(key tableKey) Listener {
-	l := Listener{
-		Protocol:   key.protocol,
-		Family:     key.family,
-		State:      "listen",
-		Role:       Server,
-		Address:    key.local.Addr(),
-		Port:       key.local.Port(),
-		Remote:     key.remote,
-		UIDUnknown: true,
-	}
-	// OpenBSD never hands IPv4 to an IPv6 socket (inet6(4)).
-	l.V6OnlyKnown = key.family == 4 || t.os == "openbsd"
-	l.V6Only = key.family == 6 && t.os == "openbsd"
-	if key.protocol == "udp" {
-		s := socket{protocol: "udp", state: stateClose, local: key.local}
-		if key.remote.IsValid() {
-			s.state = stateEstablished
-		}
-		// Which ports the system chooses from is not told: a client on such a port
-		// counts as a server.
-		l.State, l.Role = stateName(s.state), role(&s, portRange{})
-	}
-	return l
-}
-
-// assign gives a row its owners; 0 among the pids is a process that was not told.
-func (t *socketTable) assign(l *Listener, pids []int) {
-	for _, pid := range pids {
-		p, known := t.processes[pid]
-		switch {
-		case pid == 0:
-			l.OwnerGap = t.reader.Tool + " doesn't tell which process holds it"
-			if t.os == "openbsd" {
-				l.OwnerHint = "fstat -n tells it"
-			}
-		case !known || p.UID == nil:
-			if l.Role != ConnectedClient { // whose processes are not read
-				l.OwnerGap = fmt.Sprintf("process %d, which held it, could not be read: it may have ended", pid)
-			}
-		default:
-			l.Owners = append(l.Owners, p.process())
-		}
-	}
 }
 
 func (p tableProcess) process() Process {

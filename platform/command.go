@@ -18,8 +18,7 @@ ifconfig -A
 netstat -rn
 netstat -rnW
 netstat -rnl
-netstat -anv
-netstat -nal
+netstat -anvl
 ps -axww -o pid=,uid=,user=,lstart=,ucomm=
 ps -axww -o pid=,comm=
 ps -axww -o pid=,command=

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -69,15 +70,18 @@ func readAll(host platform.Host) *survey {
 }
 
 func (s *survey) addSockets(host platform.Host) {
-	read := listeners.Read
-	if host.OS() != "linux" {
-		read = func(listeners.Host) ([]listeners.Listener, []gaps.Gap) { return listeners.ReadTable(host) }
-	}
-	found, missing := read(host)
+	found, missing := listen(host)
 	s.sockets = listeners.Serving(found)
 	s.local = localSockets(found, missing)
 	s.about.Gaps = append(s.about.Gaps, missing...)
 	s.socketsUnread = len(found) == 0 && len(missing) > 0
+}
+
+func listen(host platform.Host) ([]listeners.Listener, []gaps.Gap) {
+	if host.OS() == "linux" {
+		return listeners.Read(host)
+	}
+	return listeners.ReadBSD(host)
 }
 
 func (s *survey) addRules(host platform.Host) {
@@ -114,11 +118,23 @@ func filters(host platform.Host) (rules *firewall.Ruleset, unread, unreadSets []
 func describe(host platform.Host) report.Host {
 	h := report.Host{OS: host.OS(), Tool: toolVersion()}
 	if host.OS() != "linux" {
+		h.Name = node(host, "kern.hostname")
+		h.Kernel = cmp.Or(node(host, "kern.osproductversion"), node(host, "kern.osrelease")) // the first is macOS's
 		return h
 	}
 	h.Name = line(host, "/proc/sys/kernel/hostname")
 	h.Kernel = line(host, "/proc/sys/kernel/osrelease")
 	return h
+}
+
+// node is a string of a BSD kernel, which ends at a zero byte.
+func node(host platform.Host, name string) string {
+	value, err := host.Sysctl(name)
+	if err != nil {
+		return ""
+	}
+	text, _, _ := strings.Cut(string(value), "\x00")
+	return text
 }
 
 func line(host platform.Host, file string) string {

@@ -182,6 +182,11 @@ func (h tableHost) SocketTable() ([]byte, error) {
 	return []byte(h.table), nil
 }
 
+func (h tableHost) Sysctl(name string) ([]byte, error) { return nil, refused("sysctl " + name) }
+func (h tableHost) Output(command ...string) ([]byte, error) {
+	return nil, refused(command[0])
+}
+
 func tableOf(h tableHost) func(string) (platform.Host, error) {
 	return func(string) (platform.Host, error) { return h, nil }
 }
