@@ -27,10 +27,12 @@ type Interface struct {
 	// Type is ARPHRD_*: 1 Ethernet, 772 loopback, 65534 none.
 	Type uint16
 	// Flags are IFF_*: 1 up, 8 loopback, 16 point to point.
-	Flags  uint32
-	MTU    uint32
-	Group  uint32
-	Master int
+	Flags uint32
+	MTU   uint32
+	Group uint32
+	// GroupNames are the interface groups of BSD's ifconfig that the link is in.
+	GroupNames []string
+	Master     int
 	// Parent is the index of the link that this one's packets come in by first: a
 	// VLAN's or macvlan's lower link. 0 if none, or if it is in another namespace.
 	Parent       int
