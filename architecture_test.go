@@ -61,6 +61,7 @@ var mayTouchTheHost = map[string]string{
 	"firewall/nft":               "syscall's error numbers",
 	"firewall/iptables":          "syscall's error numbers",
 	"firewall/ipset":             "syscall's error numbers",
+	"firewall/pf":                "syscall's error numbers",
 	"report":                     "net.JoinHostPort",
 	"scan/service":               "it speaks over the net.Conn that it is given",
 }

@@ -59,9 +59,10 @@ func findProgram(name string) (string, error) {
 	return "", fmt.Errorf("%s: no such program in %s: %w", name, strings.Join(programDirs, ", "), syscall.ENOENT)
 }
 
-// commandError tells a refusal, which programs tell in words, from other failures.
+// commandError tells a refusal, or that a device is missing, which programs tell in
+// words, from other failures.
 func commandError(command string, err error, complaint []byte) error {
-	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EPERM} {
+	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EPERM, syscall.ENOENT} {
 		if bytes.Contains(bytes.ToLower(complaint), []byte(strings.ToLower(errno.Error()))) {
 			return fmt.Errorf("%s: %w: %q", command, errno, complaint)
 		}

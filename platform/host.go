@@ -55,8 +55,9 @@ type Host interface {
 	Sysctl(name string) ([]byte, error)
 	// Output is what a program of macOS, FreeBSD or OpenBSD prints on its standard
 	// output: ifconfig, pfctl, ps … Commands that are not on a list of reads are refused.
-	// A program that is missing satisfies errors.Is with fs.ErrNotExist, one that was
-	// denied what it wanted to read with fs.ErrPermission.
+	// Where the program, or the device that it wanted to read, is missing, the error
+	// satisfies errors.Is with syscall.ENOENT; where it was denied that, with
+	// fs.ErrPermission.
 	Output(command ...string) ([]byte, error)
 	// OS is the operating system of the host, named like GOOS.
 	OS() string

@@ -18,7 +18,7 @@ var readNodes = []string{
 	"net.inet.tcp.pcblist_n", "net.inet.udp.pcblist_n", // macOS
 	"net.inet.tcp.pcblist", "net.inet.udp.pcblist", "kern.file", // FreeBSD; the last OpenBSD too
 	"net.inet.ip.forwarding", "net.inet6.ip6.forwarding",
-	"net.pf.default_to_drop", // FreeBSD
+	"net.pf.default_to_drop", "net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable", // FreeBSD
 }
 
 func readNode(name string) error {
