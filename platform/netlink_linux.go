@@ -17,6 +17,9 @@ const (
 	// buffer is that large: each piece restarts the dump from its beginning.
 	initialBuffer = 64 << 10
 	maxBuffer     = 4 << 20
+	// where a reply is gathered, so that it needn't be moved while it grows; what of
+	// it is not used is never touched, and costs nothing
+	gatherBytes = 1 << 20
 	// what the kernel may queue of a reply that is no dump
 	queueBytes = 1 << 20
 	// the kernel answers while the request is sent; this only ends a wait for a lost reply
@@ -74,6 +77,9 @@ func (s *socket) exchange(request []byte) (reply []byte, ended bool, err error) 
 	if err := s.send(); err != nil {
 		return nil, false, err
 	}
+	if s.reply == nil {
+		s.reply = make([]byte, 0, gatherBytes)
+	}
 	gathered := s.reply[:0]
 	for {
 		datagram, err := s.receive()
@@ -96,7 +102,7 @@ func (s *socket) exchange(request []byte) (reply []byte, ended bool, err error) 
 // handOut copies a short reply, so that its room serves again; a long one is
 // handed out as it is.
 func (s *socket) handOut(gathered []byte) []byte {
-	if len(gathered) > maxBuffer {
+	if len(gathered) > gatherBytes/2 {
 		s.reply = nil
 		return gathered
 	}
