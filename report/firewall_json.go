@@ -42,12 +42,14 @@ type reachJSON struct {
 	// SourceMasks are further sources, where prefixes would be too many.
 	SourceMasks []maskedJSON `json:"source_masks,omitempty"`
 	// SourceSets narrow the sources to those in (or outside) sets too large to list.
-	SourceSets  []setJSON       `json:"source_sets,omitempty"`
-	Verdict     string          `json:"verdict"`
-	Outcomes    []string        `json:"outcomes,omitempty"`
-	DecidedBy   *decisionJSON   `json:"decided_by"`
-	Conditions  []conditionJSON `json:"conditions"`
-	DeliveredTo *deliveryJSON   `json:"delivered_to,omitempty"`
+	SourceSets []setJSON       `json:"source_sets,omitempty"`
+	Verdict    string          `json:"verdict"`
+	Outcomes   []string        `json:"outcomes,omitempty"`
+	DecidedBy  *decisionJSON   `json:"decided_by"`
+	Conditions []conditionJSON `json:"conditions"`
+	// OutsidePolicy are the sources that no entry of the policy allows.
+	OutsidePolicy prefixList    `json:"outside_policy,omitempty"`
+	DeliveredTo   *deliveryJSON `json:"delivered_to,omitempty"`
 }
 
 type reasonJSON struct {
@@ -57,7 +59,7 @@ type reasonJSON struct {
 
 // FirewallJSON writes the answer of "netglance firewall" (schema/firewall.json), a
 // line a port.
-func FirewallJSON(w io.Writer, h Host, ports []correlate.Exposure) error {
+func FirewallJSON(w io.Writer, h Host, ports []correlate.Exposure, j Judgement) error {
 	count := map[string]int{}
 	for _, l := range correlate.Labels {
 		count[l.String()] = 0
@@ -97,9 +99,35 @@ func FirewallJSON(w io.Writer, h Host, ports []correlate.Exposure) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "],\n  \"summary\": %s\n}\n", summary)
+	b.WriteString("],\n")
+	if err := judgementFields(&b, j); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "  \"summary\": %s\n}\n", summary)
 	_, err = w.Write(b.Bytes())
 	return err
+}
+
+// judgementFields writes the findings, and what the policy asserts if there is one.
+func judgementFields(b *bytes.Buffer, j Judgement) error {
+	found, err := compact(findingList(j.Findings))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "  \"findings\": %s,\n", found)
+	if j.Policy == "" {
+		return nil
+	}
+	file, err := compact(Clean(j.Policy))
+	if err != nil {
+		return err
+	}
+	held, err := compact(asserted(j.Asserted))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "  \"policy\": {\"file\":%s,\"assertions\":%s},\n", file, held)
+	return nil
 }
 
 // missingOwners is why no owner is known at all; empty if one is.
@@ -129,7 +157,7 @@ func reachOf(r correlate.Reach) reachJSON {
 	return reachJSON{
 		Interface: Clean(r.Interface), Family: familyName(r.Family), Destination: addressTexts(r.Destinations), Sources: r.Sources.Prefixes,
 		SourceMasks: masked(r.Sources.Masked), SourceSets: sets(r.Sources.Sets), Verdict: r.Fate.String(), Outcomes: outcomes(r.Outcomes), DecidedBy: decision(r.DecidedBy),
-		Conditions: conditions(r.Conditions), DeliveredTo: delivery(r.DeliveredTo),
+		Conditions: conditions(r.Conditions), OutsidePolicy: r.Outside, DeliveredTo: delivery(r.DeliveredTo),
 	}
 }
 

@@ -16,7 +16,7 @@ var labelColors = map[correlate.Label]string{
 }
 
 // FirewallText writes the first screen: worst first, a line a port, then what to do next.
-func FirewallText(w io.Writer, h Host, ports []correlate.Exposure, s Style) error {
+func FirewallText(w io.Writer, h Host, ports []correlate.Exposure, j Judgement, s Style) error {
 	for _, e := range ports {
 		h = withOwnerGaps(h, missingOwners(e), e.OwnerHint)
 	}
@@ -32,7 +32,7 @@ func FirewallText(w io.Writer, h Host, ports []correlate.Exposure, s Style) erro
 	if s.Quiet {
 		return nil
 	}
-	_, err := io.WriteString(w, details(h, ports, s)+"\n"+summary(h, ports, s)+advice(ports, s))
+	_, err := io.WriteString(w, details(h, ports, s)+"\n"+judgementText(j, s)+summary(h, ports, s)+advice(ports, s))
 	return err
 }
 

@@ -21,22 +21,26 @@ import (
 // outputs are every report that there is, by the name of its golden file.
 func outputs() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
-		"firewall.txt":         func(w io.Writer) error { return FirewallText(w, host(), exposures(), Style{}) },
-		"firewall-narrow.txt":  func(w io.Writer) error { return FirewallText(w, host(), exposures(), Style{Width: 120}) },
-		"firewall-wide.txt":    func(w io.Writer) error { return FirewallText(w, host(), exposures(), Style{Width: 180}) },
-		"firewall-color.txt":   func(w io.Writer) error { return FirewallText(w, host(), exposures(), Style{Color: true}) },
-		"firewall-verbose.txt": func(w io.Writer) error { return FirewallText(w, gapped(), exposures(), Style{Verbose: true}) },
-		"firewall-quiet.txt":   func(w io.Writer) error { return FirewallText(w, gapped(), exposures(), Style{Quiet: true}) },
-		"firewall-none.txt":    func(w io.Writer) error { return FirewallText(w, host(), nil, Style{}) },
-		"firewall.json":        func(w io.Writer) error { return FirewallJSON(w, gapped(), exposures()) },
-		"listeners.txt":        func(w io.Writer) error { return ListenersText(w, sockets(), Style{}) },
-		"listeners.json":       func(w io.Writer) error { return ListenersJSON(w, host(), sockets()) },
-		"rules.txt":            func(w io.Writer) error { rules, found := reviewed(); return RulesText(w, rules, found, Style{}) },
-		"rules.json":           func(w io.Writer) error { rules, found := reviewed(); return RulesJSON(w, host(), rules, found) },
-		"explain.txt":          func(w io.Writer) error { return ExplainText(w, host(), answers(), Style{}) },
-		"explain.json":         func(w io.Writer) error { return ExplainJSON(w, gapped(), answers()) },
-		"answer.json":          func(w io.Writer) error { _, err := w.Write(AnswerLine(answers()[0].Explanation)); return err },
-		"answer-error.json":    func(w io.Writer) error { _, err := w.Write(ErrorLine(io.ErrUnexpectedEOF)); return err },
+		"firewall.txt":        func(w io.Writer) error { return FirewallText(w, host(), exposures(), Judgement{}, Style{}) },
+		"firewall-narrow.txt": func(w io.Writer) error { return FirewallText(w, host(), exposures(), Judgement{}, Style{Width: 120}) },
+		"firewall-wide.txt":   func(w io.Writer) error { return FirewallText(w, host(), exposures(), Judgement{}, Style{Width: 180}) },
+		"firewall-color.txt":  func(w io.Writer) error { return FirewallText(w, host(), exposures(), Judgement{}, Style{Color: true}) },
+		"firewall-verbose.txt": func(w io.Writer) error {
+			return FirewallText(w, gapped(), exposures(), Judgement{}, Style{Verbose: true})
+		},
+		"firewall-quiet.txt": func(w io.Writer) error {
+			return FirewallText(w, gapped(), exposures(), Judgement{}, Style{Quiet: true})
+		},
+		"firewall-none.txt": func(w io.Writer) error { return FirewallText(w, host(), nil, Judgement{}, Style{}) },
+		"firewall.json":     func(w io.Writer) error { return FirewallJSON(w, gapped(), exposures(), Judgement{}) },
+		"listeners.txt":     func(w io.Writer) error { return ListenersText(w, sockets(), Style{}) },
+		"listeners.json":    func(w io.Writer) error { return ListenersJSON(w, host(), sockets()) },
+		"rules.txt":         func(w io.Writer) error { rules, found := reviewed(); return RulesText(w, rules, found, Style{}) },
+		"rules.json":        func(w io.Writer) error { rules, found := reviewed(); return RulesJSON(w, host(), rules, found) },
+		"explain.txt":       func(w io.Writer) error { return ExplainText(w, host(), answers(), Style{}) },
+		"explain.json":      func(w io.Writer) error { return ExplainJSON(w, gapped(), answers()) },
+		"answer.json":       func(w io.Writer) error { _, err := w.Write(AnswerLine(answers()[0].Explanation)); return err },
+		"answer-error.json": func(w io.Writer) error { _, err := w.Write(ErrorLine(io.ErrUnexpectedEOF)); return err },
 	}
 }
 
@@ -137,7 +141,7 @@ func TestASchemaRefusesWhatItDoesntName(t *testing.T) {
 
 func TestEmptyAnswersAreArraysNotNull(t *testing.T) {
 	for name, f := range map[string]func(io.Writer) error{
-		"firewall.json":  func(w io.Writer) error { return FirewallJSON(w, Host{}, []correlate.Exposure{{}}) },
+		"firewall.json":  func(w io.Writer) error { return FirewallJSON(w, Host{}, []correlate.Exposure{{}}, Judgement{}) },
 		"listeners.json": func(w io.Writer) error { return ListenersJSON(w, Host{}, []listeners.Listener{{}}) },
 		"rules.json":     func(w io.Writer) error { return RulesJSON(w, Host{}, &firewall.Ruleset{}, correlate.RulesReview{}) },
 		"explain.json":   func(w io.Writer) error { return ExplainJSON(w, Host{}, []Answer{{}}) },
@@ -196,8 +200,10 @@ func TestHostileTextIsNeutralizedInEveryFormat(t *testing.T) {
 		Explanation: firewall.Explanation{Part: p, Path: []firewall.PathStep{{Hook: hostile, Chain: chain, Rule: rule, Effect: hostile}}}}
 
 	for name, f := range map[string]func(io.Writer) error{
-		"firewall text":  func(w io.Writer) error { return FirewallText(w, h, []correlate.Exposure{e}, Style{Verbose: true}) },
-		"firewall json":  func(w io.Writer) error { return FirewallJSON(w, h, []correlate.Exposure{e}) },
+		"firewall text": func(w io.Writer) error {
+			return FirewallText(w, h, []correlate.Exposure{e}, Judgement{}, Style{Verbose: true})
+		},
+		"firewall json":  func(w io.Writer) error { return FirewallJSON(w, h, []correlate.Exposure{e}, Judgement{}) },
 		"listeners text": func(w io.Writer) error { return ListenersText(w, []listeners.Listener{l}, Style{}) },
 		"listeners json": func(w io.Writer) error { return ListenersJSON(w, h, []listeners.Listener{l}) },
 		"rules text":     func(w io.Writer) error { return RulesText(w, rules, correlate.RulesReview{}, Style{}) },

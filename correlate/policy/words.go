@@ -36,9 +36,9 @@ func parsePorts(word string) (Ports, error) {
 	return Ports{protocol, uint16(first), uint16(last)}, nil
 }
 
-// private are the networks that no router of the internet knows (RFC 1918, RFC
+// Private are the networks that no router of the internet knows (RFC 1918, RFC
 // 4193), and those of one link.
-var private = []netip.Prefix{
+var Private = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"),
 }
@@ -47,7 +47,7 @@ var private = []netip.Prefix{
 var everybody = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 
 // sourceWords are the names that every policy has for sources.
-var sourceWords = map[string][]netip.Prefix{"anywhere": everybody, "private": private}
+var sourceWords = map[string][]netip.Prefix{"anywhere": everybody, "private": Private}
 
 // parseSource reads a prefix, an address, a range of addresses, or a name.
 func (f *files) parseSource(word string) ([]netip.Prefix, error) {

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/correlate/policy"
+	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/report"
+)
+
+// judging are the flags of a command that judges what it finds.
+type judging struct {
+	policyFile string
+	profiles   []string
+	failOn     []string
+	baseline   string
+	gates      gates
+}
+
+// gates are what ends a run with 1.
+type gates struct {
+	labels []correlate.Label
+	kinds  []correlate.Kind
+	// least is the severity from which on every finding counts; nil if none does by that.
+	least *correlate.Severity
+}
+
+func (j *judging) register(flags *pflag.FlagSet) {
+	j.registerPolicy(flags)
+	flags.StringSliceVar(&j.failOn, "fail-on", nil, "exit with 1 on these labels, findings or severities: `WORDS` like exposed,expired,high; with 3 if that can't be known")
+	flags.StringVar(&j.baseline, "baseline", "", "accept what the report or recording in `FILE` has too: only what is new counts for --fail-on")
+}
+
+func (j *judging) registerPolicy(flags *pflag.FlagSet) {
+	flags.StringVar(&j.policyFile, "policy", "", "judge by what `FILE` (netglance.yaml) declares")
+	flags.StringSliceVar(&j.profiles, "profile", nil, "use these `PROFILES` of the policy, instead of those that it names itself")
+}
+
+// parse checks the flags' values; the baseline and the policy are read.
+func (j *judging) parse() error {
+	for _, word := range j.failOn {
+		if !j.gates.add(strings.TrimSpace(word)) {
+			return usage("use: "+strings.Join(gateWords(), ", "), "--fail-on %q: no such label, finding or severity", word)
+		}
+	}
+	if slices.Contains(j.gates.kinds, correlate.KindNew) && j.baseline == "" {
+		return usage("name an earlier report: --baseline report.json", "--fail-on new needs a --baseline")
+	}
+	if len(j.profiles) > 0 && j.policyFile == "" {
+		return usage("name the file: --policy netglance.yaml", "--profile needs a --policy")
+	}
+	return nil
+}
+
+// add says whether the word means something. Exposed and unknown are findings, the
+// other labels are not.
+func (g *gates) add(word string) bool {
+	if kind := correlate.Kind(word); slices.Contains(correlate.Kinds, kind) {
+		g.kinds = append(g.kinds, kind)
+		return true
+	}
+	if label, ok := correlate.ParseLabel(word); ok {
+		g.labels = append(g.labels, label)
+		return true
+	}
+	at := slices.Index(correlate.Severities, word)
+	if at < 0 {
+		return false
+	}
+	if least := correlate.Severity(at); g.least == nil || least < *g.least {
+		g.least = &least
+	}
+	return true
+}
+
+func gateWords() []string {
+	var out []string
+	for _, k := range correlate.Kinds {
+		out = append(out, string(k))
+	}
+	for _, l := range []correlate.Label{correlate.Intentional, correlate.Filtered, correlate.Local} {
+		out = append(out, l.String())
+	}
+	return append(out, correlate.Severities...)
+}
+
+func (g gates) any() bool { return len(g.labels)+len(g.kinds) > 0 || g.least != nil }
+
+// hits are the findings and labels that end the run with 1, in words.
+func (g gates) hits(ports []correlate.Exposure, found []correlate.Finding) (out []string) {
+	for _, f := range found {
+		if f.Counts() && (slices.Contains(g.kinds, f.Kind) || g.least != nil && f.Severity >= *g.least) {
+			out = append(out, string(f.Kind)+": "+report.Message(f))
+		}
+	}
+	for _, e := range ports {
+		if slices.Contains(g.labels, e.Label) {
+			out = append(out, fmt.Sprintf("%s: %d/%s", e.Label, e.Port, e.Protocol))
+		}
+	}
+	return out
+}
+
+// readPolicy is the policy that --policy names; nil if it names none.
+func (j *judging) readPolicy() (*policy.Policy, error) {
+	if j.policyFile == "" {
+		return nil, nil
+	}
+	p, err := policy.Read(j.policyFile, policy.Options{ReadFile: readSmall, Services: correlate.ServicePorts, Profiles: j.profiles})
+	if err != nil {
+		return nil, policyFailed(j.policyFile, err)
+	}
+	return p, nil
+}
+
+// readSmall reads no more of a file than a policy may have, and one byte.
+func readSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
+}
+
+// input is what correlate needs to know of the host.
+func (s *survey) input(p *policy.Policy, now time.Time) correlate.Input {
+	return correlate.Input{
+		Listeners: s.sockets, Network: s.network, Rules: s.rules, Unread: s.unread, Policy: p, Now: now,
+		Firewall: firewall.NewEvaluator(s.rules, s.network),
+		Untranslated: sync.OnceValue(func() correlate.Firewall {
+			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)
+		}),
+	}
+}
+
+// judge is what the ports, the policy and the baseline give cause to look at.
+func (j *judging) judge(in correlate.Input, ports []correlate.Exposure, known *correlate.Snapshot) report.Judgement {
+	out := report.Judgement{}
+	if in.Policy != nil {
+		out.Policy = in.Policy.File
+		out.Asserted = correlate.Assert(in)
+	}
+	out.Findings = correlate.Findings(in, ports, out.Asserted)
+	if known != nil {
+		out.Findings = correlate.Compare(out.Findings, ports, known)
+	}
+	return out
+}
+
+// gate turns findings into an exit code, where that was asked for.
+func (j *judging) gate(ports []correlate.Exposure, found report.Judgement, s *survey) error {
+	if !j.gates.any() && j.policyFile == "" {
+		return nil
+	}
+	undecided := slices.ContainsFunc(found.Findings, func(f correlate.Finding) bool { return f.Kind == correlate.KindUnknown && f.Counts() })
+	switch hits := j.gates.hits(ports, found.Findings); {
+	case len(hits) > 0:
+		return foundFindings(hits)
+	case s.socketsUnread:
+		return unreadHost("the sockets")
+	case len(s.unread) > 0 && slices.ContainsFunc(found.Findings, func(f correlate.Finding) bool { return f.Kind == correlate.KindUnknown }):
+		return unreadHost(strings.Join(s.unread, ", "))
+	case undecided:
+		return unreadHost("some ports or assertions could not be decided")
+	}
+	return nil
+}
