@@ -48,7 +48,7 @@ func Assert(in Input) []Asserted {
 
 // assert asks about every port of the range: the first that doesn't hold answers.
 func (in Input) assert(a policy.Assertion, at portIndex) Asserted {
-	if a.Interface != "" && !slices.Contains(Ingress(in.Network), a.Interface) {
+	if a.Interface != "" && len(in.Network.Interfaces) > 0 && !slices.Contains(Ingress(in.Network), a.Interface) {
 		return Asserted{Assertion: a, Outcome: Fails, Why: fmt.Sprintf("this host has no interface %s that is up", a.Interface)}
 	}
 	out := Asserted{Assertion: a, Outcome: Holds}
@@ -85,6 +85,9 @@ func (in Input) assertPort(a policy.Assertion, port uint16, at portIndex) Assert
 		}
 	}
 	asked := in.asked(a)
+	if len(entrances) == 0 && (len(in.Unread) > 0 || len(in.Network.Interfaces) == 0) {
+		return Asserted{a, Undecided, in.intent.list(asked), "the interfaces and addresses of the host could not be read"}
+	}
 	if a.Want == policy.Closed || a.Want == policy.Blocked {
 		return in.keptOut(a, space.And(asked, sure), space.And(asked, maybe), entrances, port)
 	}

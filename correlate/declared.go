@@ -68,9 +68,10 @@ func sourceSet(space *addresses.Space, s firewall.Sources, family int) addresses
 	return set
 }
 
+// setName is "FAMILY TABLE NAME", as reports have it.
 func setName(s *firewall.Set) string {
 	if s.Table == nil {
-		return "ipset " + s.Name
+		return s.Name
 	}
 	return s.Table.Family.String() + " " + s.Table.Name + " " + s.Name
 }

@@ -43,7 +43,7 @@ func (w writer) notAllowed(open []Reach) {
 	if t == nil {
 		return
 	}
-	said := len(w.e.Reasons)
+	holds, said := false, len(w.e.Reasons)
 	for i, e := range t.Entries {
 		if !e.For(w.e.Protocol, w.e.Port, max(w.e.Port, w.e.LastPort)) {
 			continue
@@ -53,17 +53,22 @@ func (w writer) notAllowed(open []Reach) {
 			w.add("policy_expired", "%s allowed it until %s", e.At, e.Until.Format(time.DateOnly))
 		case e.Owner.Owns(w.e.Owners, w.e.Kernel) == policy.Differs:
 			w.add("policy_owner", "%s allows it for %s, who doesn't hold it, or not alone", e.At, ownerWords(e.Owner))
+		default:
+			holds = true
 		}
+	}
+	if !holds && len(w.e.Reasons) == said {
+		w.add("policy_missing", "the policy %s has no entry for %s", t.File, portsName(*w.e))
+	}
+	if !holds {
+		return
 	}
 	for _, from := range w.beyond(open) {
 		w.add("policy_beyond", "%s, beyond what the policy %s allows", from, t.File)
 	}
-	if len(w.e.Reasons) == said {
-		w.add("policy_missing", "the policy %s has no entry for %s", t.File, portsName(*w.e))
-	}
 }
 
-// beyond are the sources outside of the policy where it allows others on the same way, in words.
+// beyond are the sources outside of the policy, in words.
 func (w writer) beyond(open []Reach) (out []string) {
 	type way struct {
 		iface  string
@@ -73,7 +78,7 @@ func (w writer) beyond(open []Reach) (out []string) {
 	var order []way
 	for _, r := range open {
 		at := way{r.Interface, r.Family}
-		if len(r.Entries) == 0 || len(r.Outside) == 0 {
+		if len(r.Outside) == 0 {
 			continue
 		}
 		if _, known := sets[at]; !known {

@@ -2,8 +2,10 @@ package correlate
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/netglance/netglance/correlate/policy"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/listeners"
 )
@@ -77,6 +79,53 @@ func TestSensitiveServicesHaveTheNamesThatPortsGet(t *testing.T) {
 	for _, name := range sensitive {
 		if len(ServicePorts(name)) == 0 {
 			t.Errorf("no port is called %s", name)
+		}
+	}
+}
+
+func TestEveryKindOfFindingButExpiredCanBeSuppressed(t *testing.T) {
+	for _, k := range Kinds {
+		if slices.Contains(policy.Suppressible, string(k)) == (k == KindExpired) {
+			t.Errorf("%s", k)
+		}
+	}
+}
+
+// The port of a baseline is known by its fingerprint: what reached it then may now.
+func TestABaselineAcceptsNoMoreThanItHas(t *testing.T) {
+	reached := func(parts ...firewall.Part) (Input, []Exposure) {
+		in := Input{Listeners: []listeners.Listener{listener("0.0.0.0", 4)}, Network: network(), Rules: &firewall.Ruleset{}, Now: today,
+			Firewall: fakeFirewall(func(firewall.Query) []firewall.Part { return parts })}
+		return in, Analyze(in)
+	}
+	open := accepted(by(whatever))
+	for _, c := range []struct {
+		name          string
+		before, after []firewall.Part
+		want          string
+	}{
+		{"the same", []firewall.Part{open}, []firewall.Part{open}, "[exposed false]"},
+		{"fewer", []firewall.Part{open}, []firewall.Part{from(open, "10.0.0.0/8")}, "[exposed false]"},
+		{"one address more", []firewall.Part{from(open, "10.0.0.0/8")}, []firewall.Part{from(open, "10.0.0.0/8", "192.0.2.1/32")}, "[exposed true new true]"},
+		{"filtered then", []firewall.Part{dropped(policyOf(inputDrop))}, []firewall.Part{open}, "[exposed true new true]"},
+		{"declared now, and wider", []firewall.Part{from(accepted(by(ssh)), "10.0.0.0/8")}, []firewall.Part{accepted(by(ssh))}, "[new true]"},
+		{"no port at all then", nil, []firewall.Part{open}, "[exposed true new true]"},
+	} {
+		in, ports := reached(c.before...)
+		known := &Snapshot{Ports: ports, Findings: map[string]bool{}}
+		for _, f := range Findings(in, ports, nil) {
+			known.Findings[f.Fingerprint] = true
+		}
+		if c.before == nil {
+			known = &Snapshot{}
+		}
+		in, ports = reached(c.after...)
+		var got []string
+		for _, f := range Compare(Findings(in, ports, nil), ports, known) {
+			got = append(got, fmt.Sprintf("%s %v", f.Kind, f.Counts()))
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%s: %v, want %s", c.name, got, c.want)
 		}
 	}
 }

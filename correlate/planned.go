@@ -19,6 +19,7 @@ type PortFirewall interface {
 // fare alike are one row.
 func AnalyzePlanned(in Input, fw PortFirewall) []Exposure {
 	in.Listeners = nil
+	in.intent = newIntent(in)
 	var out []Exposure
 	for _, protocol := range []string{"tcp", "udp"} {
 		any4, any6 := socketAt(protocol, "0.0.0.0", 4), socketAt(protocol, "::", 6)

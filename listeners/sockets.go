@@ -206,6 +206,9 @@ type refusals struct {
 	err    error
 }
 
+// ErrSocketsUnread is in the error of a gap that may hide a listener.
+var ErrSocketsUnread = errors.New("sockets were not read")
+
 // read reads the table's file instead.
 func (r *refusals) read(host Host, t table, refused error) ([]socket, []gaps.Gap) {
 	if t.file == "" {
@@ -219,7 +222,7 @@ func (r *refusals) read(host Host, t table, refused error) ([]socket, []gaps.Gap
 		return nil, []gaps.Gap{{
 			Source: t.file + " sockets",
 			Reason: "neither sock_diag nor " + procNet + t.file + " could be read",
-			Err:    errors.Join(refused, err),
+			Err:    errors.Join(ErrSocketsUnread, refused, err),
 		}}
 	}
 	sockets, err := parseProcNet(t.protocol, text)
@@ -262,7 +265,7 @@ func (r *refusals) gaps() []gaps.Gap {
 }
 
 func incomplete(protocol, source string, err error) gaps.Gap {
-	return gaps.Gap{Source: source, Reason: "some " + protocol + " sockets could not be read", Err: err}
+	return gaps.Gap{Source: source, Reason: "some " + protocol + " sockets could not be read", Err: errors.Join(ErrSocketsUnread, err)}
 }
 
 // unreadSockets names the protocols whose sockets exist and are not read.

@@ -22,7 +22,7 @@ func TestHeaderNamesTheInterfacesThatMatterAndFitsTheTerminal(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	var out bytes.Buffer
-	if err := FirewallText(&out, h, nil, Style{Width: 60}); err != nil {
+	if err := FirewallText(&out, h, nil, Judgement{}, Style{Width: 60}); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(out.String()) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/netglance/netglance/platform"
@@ -23,29 +24,70 @@ type failure struct {
 	code int
 	err  error
 	hint string
+	// details follow the error, a line each.
+	details []string
 }
 
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 func usage(hint, format string, arguments ...any) error {
-	return &failure{exitUsage, fmt.Errorf(format, arguments...), hint}
+	return &failure{code: exitUsage, err: fmt.Errorf(format, arguments...), hint: hint}
 }
 
 func internal(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &failure{exitInternal, err, ""}
+	return &failure{code: exitInternal, err: err}
 }
 
-// foundLabels ends a run that --fail-on makes fail.
-func foundLabels(count int, labels []string) error {
-	return &failure{exitFound, fmt.Errorf("%d ports are %s", count, strings.Join(labels, " or ")), ""}
+// toldHits is how many findings a failing run tells on standard error.
+const toldHits = 20
+
+// foundFindings ends a run that --fail-on makes fail, and says by what.
+func foundFindings(hits []string) error {
+	details := slices.Clone(hits[:min(toldHits, len(hits))])
+	if more := len(hits) - toldHits; more > 0 {
+		details = append(details, fmt.Sprintf("and %d more", more))
+	}
+	noun := "findings"
+	if len(hits) == 1 {
+		noun = "finding"
+	}
+	return &failure{code: exitFound, err: fmt.Errorf("%d %s to act on", len(hits), noun), details: details}
+}
+
+func policyFailed(file string, err error) error {
+	hint := "check it with: netglance policy check " + file
+	if errors.Is(err, fs.ErrNotExist) {
+		hint = "write one from what stands: netglance policy init > " + file
+	}
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	var details []string
+	for _, e := range all {
+		details = append(details, e.Error())
+	}
+	return &failure{code: exitUsage, err: fmt.Errorf("the policy %q can't be read", file), hint: hint, details: details}
+}
+
+func assertionsFail(count int) error {
+	noun := "assertions fail"
+	if count == 1 {
+		noun = "assertion fails"
+	}
+	return &failure{code: exitFound, err: fmt.Errorf("%d %s", count, noun)}
+}
+
+func baselineFailed(file string, err error) error {
+	return &failure{code: exitUsage, err: fmt.Errorf("the baseline %q can't be read: %w", file, err), hint: "write one with: netglance firewall --json > baseline.json"}
 }
 
 func unreadHost(what string) error {
-	return &failure{exitUnread, fmt.Errorf("not enough could be read to judge: %s", what), "run it as root, or without --fail-on"}
+	return &failure{code: exitUnread, err: fmt.Errorf("not enough could be read to judge: %s", what), hint: "run it as root, or without --fail-on"}
 }
 
 func hostFile(file string, err error) error {
@@ -60,11 +102,11 @@ func hostFile(file string, err error) error {
 	case !errors.Is(err, platform.ErrNotRecording):
 		hint = "copy it again, or record the host again"
 	}
-	return &failure{exitUsage, fmt.Errorf("the recording %q can't be read: %w", file, err), hint}
+	return &failure{code: exitUsage, err: fmt.Errorf("the recording %q can't be read: %w", file, err), hint: hint}
 }
 
 func recordFile(file string, err error) error {
-	return &failure{exitUsage, fmt.Errorf("the recording %q can't be written: %w", file, err), "name a file in a directory that you may write to"}
+	return &failure{code: exitUsage, err: fmt.Errorf("the recording %q can't be written: %w", file, err), hint: "name a file in a directory that you may write to"}
 }
 
 func unknownInterface(name string, known []string) error {
@@ -72,7 +114,7 @@ func unknownInterface(name string, known []string) error {
 }
 
 func batchFailed(bad int) error {
-	return &failure{exitUsage, fmt.Errorf("%d lines could not be answered", bad), "their answers hold an \"error\" that says why"}
+	return &failure{code: exitUsage, err: fmt.Errorf("%d lines could not be answered", bad), hint: "their answers hold an \"error\" that says why"}
 }
 
 // as makes a failure of any error: those without a code come from cobra and are
@@ -85,7 +127,7 @@ func as(err error) *failure {
 	// Of a command that it doesn't know, cobra says further down which ones are like it.
 	text, similar, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
 	if found {
-		return &failure{exitUsage, errors.New(text), "did you mean: " + strings.Join(strings.Fields(similar), ", ")}
+		return &failure{code: exitUsage, err: errors.New(text), hint: "did you mean: " + strings.Join(strings.Fields(similar), ", ")}
 	}
-	return &failure{exitUsage, err, "see: netglance --help"}
+	return &failure{code: exitUsage, err: err, hint: "see: netglance --help"}
 }

@@ -132,29 +132,43 @@ func readSmall(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
 }
 
-// input is what correlate needs to know of the host.
-func (s *survey) input(p *policy.Policy, now time.Time) correlate.Input {
+// input is what correlate needs to know of the host, and the evaluator in it.
+func (s *survey) input(p *policy.Policy) (correlate.Input, *firewall.Evaluator) {
+	evaluator := firewall.NewEvaluator(s.rules, s.network)
+	now := time.Now()
+	if p != nil && s.clock != nil {
+		now = s.clock()
+	}
 	return correlate.Input{
 		Listeners: s.sockets, Network: s.network, Rules: s.rules, Unread: s.unread, Policy: p, Now: now,
-		Firewall: firewall.NewEvaluator(s.rules, s.network),
+		Firewall: evaluator,
 		Untranslated: sync.OnceValue(func() correlate.Firewall {
 			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)
 		}),
-	}
+	}, evaluator
 }
 
 // judge is what the ports, the policy and the baseline give cause to look at.
-func (j *judging) judge(in correlate.Input, ports []correlate.Exposure, known *correlate.Snapshot) report.Judgement {
+func (j *judging) judge(s *survey, in correlate.Input, ports []correlate.Exposure, known *correlate.Snapshot) report.Judgement {
 	out := report.Judgement{}
 	if in.Policy != nil {
 		out.Policy = in.Policy.File
-		out.Asserted = correlate.Assert(in)
+		out.Asserted = s.asserted(in)
 	}
 	out.Findings = correlate.Findings(in, ports, out.Asserted)
 	if known != nil {
 		out.Findings = correlate.Compare(out.Findings, ports, known)
 	}
 	return out
+}
+
+// asserted answers the policy's assertions. On a host that doesn't run nothing
+// listens: there they are about the rules.
+func (s *survey) asserted(in correlate.Input) []correlate.Asserted {
+	if s.planned {
+		in.Policy = in.Policy.AboutRules()
+	}
+	return correlate.Assert(in)
 }
 
 // gate turns findings into an exit code, where that was asked for.

@@ -44,6 +44,9 @@ func run(ctx context.Context, args []string, w world) int {
 	}
 	f := as(err)
 	fmt.Fprintf(w.err, "netglance: %s\n", report.Clean(f.Error()))
+	for _, line := range f.details {
+		fmt.Fprintf(w.err, "  %s\n", report.Clean(line))
+	}
 	if f.hint != "" {
 		fmt.Fprintf(w.err, "  %s\n", report.Clean(f.hint))
 	}
@@ -80,7 +83,7 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("see: "+c.CommandPath()+" --help", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
-	root.AddCommand(newFirewall(a), newListeners(a), newRecord(a), newVersion(a))
+	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newRecord(a), newVersion(a))
 	return root
 }
 

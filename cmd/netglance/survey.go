@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/ipset"
@@ -31,6 +32,8 @@ type survey struct {
 	unread []string
 	// planned says that the host doesn't run: nothing can be said of sockets.
 	planned bool
+	// clock is the host's; nil for a host made of files.
+	clock func() time.Time
 	// socketsUnread says that listeners may be missing.
 	socketsUnread bool
 }
@@ -44,7 +47,7 @@ func readSockets(host platform.Host) *survey {
 
 // readRules reads the rules and the network, not who listens.
 func readRules(host platform.Host) *survey {
-	s := &survey{about: describe(host), network: &firewall.Network{}, rules: &firewall.Ruleset{}}
+	s := &survey{about: describe(host), clock: host.Time, network: &firewall.Network{}, rules: &firewall.Ruleset{}}
 	if rulesUnsupported(host, s) {
 		return s
 	}
@@ -53,7 +56,7 @@ func readRules(host platform.Host) *survey {
 }
 
 func readAll(host platform.Host) *survey {
-	s := &survey{about: describe(host), network: &firewall.Network{}, rules: &firewall.Ruleset{}}
+	s := &survey{about: describe(host), clock: host.Time, network: &firewall.Network{}, rules: &firewall.Ruleset{}}
 	if rulesUnsupported(host, s) {
 		s.addSockets(host)
 		return s
@@ -74,7 +77,8 @@ func (s *survey) addSockets(host platform.Host) {
 	s.sockets = listeners.Serving(found)
 	s.local = localSockets(found, missing)
 	s.about.Gaps = append(s.about.Gaps, missing...)
-	s.socketsUnread = len(found) == 0 && len(missing) > 0
+	s.socketsUnread = len(found) == 0 && len(missing) > 0 ||
+		slices.ContainsFunc(missing, func(g gaps.Gap) bool { return errors.Is(g.Err, listeners.ErrSocketsUnread) })
 }
 
 func listen(host platform.Host) ([]listeners.Listener, []gaps.Gap) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -110,13 +111,21 @@ func (r *reader) owner(n *yaml.Node) (o Owner) {
 	return o
 }
 
+// Suppressible are the kinds of findings that may be suppressed. An expired entry
+// may not: its date is there to be noticed.
+var Suppressible = []string{"exposed", "unknown", "conditional", "conflict", "drift", "assertion", "new"}
+
 var fingerprintWord = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
 // suppression reads an item of "suppress": whoever lets a finding pass says why, and how long.
 func (f *files) suppression(r *reader, n *yaml.Node) Suppression {
 	s := Suppression{At: r.at(n)}
 	r.mapping(n, "an entry of suppress",
-		field{"finding", r.text(&s.Finding, "finding")},
+		field{"finding", func(n *yaml.Node) {
+			if s.Finding, _ = r.word(n, "finding"); !slices.Contains(Suppressible, s.Finding) {
+				r.fail(n, "%q is no finding that can be suppressed: %s", s.Finding, strings.Join(Suppressible, ", "))
+			}
+		}},
 		field{"port", func(n *yaml.Node) { s.Ports = r.ports(n) }},
 		field{"fingerprint", func(n *yaml.Node) {
 			if s.Fingerprint, _ = r.word(n, "fingerprint"); !fingerprintWord.MatchString(s.Fingerprint) {

@@ -114,6 +114,23 @@ type Assertion struct {
 	Want Want
 }
 
+// AboutRules is the policy with assertions about the rules alone in place of those
+// about connections.
+func (p *Policy) AboutRules() *Policy {
+	out := *p
+	out.Assertions = nil
+	for _, a := range p.Assertions {
+		switch a.Want {
+		case Open:
+			a.Want = Accepted
+		case Closed:
+			a.Want = Blocked
+		}
+		out.Assertions = append(out.Assertions, a)
+	}
+	return &out
+}
+
 // A Suppression lets a finding pass until a day.
 type Suppression struct {
 	At Position

@@ -122,6 +122,7 @@ var refused = []struct{ name, text, want string }{
 	{"a word that means nothing in an assertion", "version: 1\nassert:\n  - 22/tcp form 10.0.0.0/8: open\n", `"form" means nothing here`},
 	{"an assertion without an answer", "version: 1\nassert:\n  - 22/tcp\n", `an assertion is a line like`},
 	{"an assertion about every port", "version: 1\nassert:\n  - 1-65535/tcp: closed\n", `too many ports`},
+	{"a suppression of an unknown kind of finding", "version: 1\nsuppress:\n  - {port: 22/tcp, finding: expsed, reason: x, until: 2027-01-01}\n", `"expsed" is no finding`},
 	{"a suppression without a reason", "version: 1\nsuppress:\n  - port: 22/tcp\n    until: 2027-01-01\n", `needs a reason`},
 	{"a suppression for ever", "version: 1\nsuppress:\n  - port: 22/tcp\n    reason: x\n", `needs a date`},
 	{"a suppression of nothing", "version: 1\nsuppress:\n  - reason: x\n    until: 2027-01-01\n", `what is suppressed?`},

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/platform"
+	"github.com/netglance/netglance/report"
+)
+
+// baseline is the snapshot that --baseline names; nil if it names none.
+func (a *app) baseline(j *judging) (*correlate.Snapshot, error) {
+	if j.baseline == "" {
+		return nil, nil
+	}
+	s, err := a.snapshotFile(j.baseline, j)
+	if err != nil {
+		return nil, baselineFailed(j.baseline, err)
+	}
+	return s, nil
+}
+
+// snapshotFile reads a recording, or a JSON report of "netglance firewall".
+func (a *app) snapshotFile(file string, j *judging) (*correlate.Snapshot, error) {
+	host, err := a.open(file)
+	if err == nil {
+		return a.snapshot(readAll(host), file, j)
+	}
+	if !errors.Is(err, platform.ErrNotRecording) {
+		return nil, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s, err := report.ReadFirewall(f, file)
+	if errors.Is(err, report.ErrNotReport) {
+		return nil, fmt.Errorf("it is neither a recording nor a report: %w", err)
+	}
+	return s, err
+}
+
+// snapshot is what can be compared of a host.
+func (a *app) snapshot(s *survey, name string, j *judging) (*correlate.Snapshot, error) {
+	p, err := j.readPolicy()
+	if err != nil {
+		return nil, err
+	}
+	in, evaluator := s.input(p)
+	ports := s.ports(in, evaluator)
+	out := &correlate.Snapshot{Name: name, Ports: ports, Findings: map[string]bool{}, Complete: len(s.about.Gaps) == 0}
+	if len(s.unread) == 0 {
+		out.Rules = correlate.RulesOf(s.rules)
+	}
+	for _, f := range j.judge(s, in, ports, nil).Findings {
+		if f.SuppressedBy == nil {
+			out.Findings[f.Fingerprint] = true
+		}
+	}
+	return out, nil
+}
