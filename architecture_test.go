@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"firewall/xt":                {"firewall", "gaps"},
 	"firewall/nft":               {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/rtnetlink":         {"firewall", "gaps", "internal/netlink"},
+	"firewall/outside":           {"firewall", "gaps", "internal/netlink"},
 	"firewall/iptables":          {"firewall", "firewall/xt", "gaps"},
 	"firewall/ipset":             {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/ifconfig":          {"firewall", "gaps"},
@@ -45,7 +46,7 @@ var allowed = map[string][]string{
 	"correlate/policy":           {"listeners"},
 	"correlate":                  {"correlate/policy", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
 	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "gaps"},
-	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink",
+	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside",
 		"firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/twin", "platform", "gaps"},
 }
 
@@ -60,6 +61,7 @@ var mayTouchTheHost = map[string]string{
 	"internal/kerneltest/nftgen": "it asks nft",
 	"firewall/nft":               "syscall's error numbers",
 	"firewall/iptables":          "syscall's error numbers",
+	"firewall/outside":           "syscall's error numbers",
 	"firewall/ipset":             "syscall's error numbers",
 	"firewall/pf":                "syscall's error numbers",
 	"report":                     "net.JoinHostPort",

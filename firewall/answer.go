@@ -98,7 +98,8 @@ type Part struct {
 	Conditions []Condition
 	// Outcomes are the fates that a Conditional part can have.
 	Outcomes []Fate
-	// Acceptances are all decisions by which packets of the part are accepted.
+	// Acceptances are all decisions by which packets of the part are accepted; of a
+	// dropped part whose packets get to a socket and whose answer is lost, too.
 	Acceptances []Decision
 	// DeliveredTo is set for accepted packets, and conditional ones that may be.
 	// Nil, with Conditions, where they may end up in several places.

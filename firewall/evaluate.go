@@ -38,6 +38,9 @@ type Evaluator struct {
 	routing map[Family][]RoutingRule
 	tables  map[tableKey][]*Route
 	sockets *socketIndex // nil if not known
+	// outsiders and policies are nil where the host has none.
+	outsiders map[Place][]Outsider
+	policies  map[Direction][]IPsecPolicy
 	// plainRouting says for which families only links and destinations decide.
 	plainRouting map[Family]bool
 	// customRouting says that the host has routing rules or local routes of its own.
@@ -62,6 +65,9 @@ func NewEvaluator(rules *Ruleset, network *Network) *Evaluator {
 		routing: indexRules(network),
 		tables:  indexRoutes(network),
 		sockets: indexSockets(network.Sockets),
+
+		outsiders: outsidersAt(network),
+		policies:  indexPolicies(network),
 	}
 	for key := range e.chains {
 		if key.nat {
@@ -198,6 +204,8 @@ type walker struct {
 	// translated are the packets that the current NAT hook has translated.
 	translated bdd.Node
 	outcomes   []outcome
+	// unanswered is by what packets got to a socket whose answer doesn't get out.
+	unanswered []settled
 	// answering, when set, says what it means for the packet that an answer is dropped.
 	answering string
 	// exhausted are packets whose way took more work than one question may.

@@ -221,7 +221,7 @@ func (w *walker) ingress(p *packet, live bdd.Node, t trail) (bdd.Node, trail) {
 // egress takes the packets through the chains that hook into their way out, and
 // out of a bridge.
 func (w *walker) egress(p *packet, live bdd.Node) bdd.Node {
-	return w.leaveBridge(p, w.egressChains(p, outgoingEtherHeader(p), live))
+	return w.goesOut(p, w.leaveBridge(p, w.egressChains(p, outgoingEtherHeader(p), live)))
 }
 
 func (w *walker) egressChains(p *packet, link bits, live bdd.Node) bdd.Node {

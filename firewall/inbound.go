@@ -34,7 +34,7 @@ func (w *walker) inbound(q Query) {
 		w.decide(live, Undecided, Decision{Text: in.Name + " belongs to VRF " + vrf.Name + ", which netglance doesn't model"}, nil)
 		return
 	}
-	live = w.throughParent(p, live)
+	live = w.throughParent(p, w.comesIn(p, live))
 	w.eachArrival(p, live, "comes in to", func(c *packet, set bdd.Node) {
 		set, t := w.prerouting(c, set)
 		w.route(c, set, t)
@@ -283,9 +283,12 @@ func (w *walker) local(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	live = w.validateSource(p, live, 0)
 	w.note(p, nil, nil, "routed to this host")
 	live, t = w.runHook(p, Input, live, t)
-	live = w.validateForTCP(p, live)
+	live = w.throughPolicies(p, DirectionIn, w.balance(p, live))
+	live = w.toSocket(p, w.validateForTCP(p, live))
 	p.tracking.confirmed = true
-	live = w.answerAccepted(p, live)
+	answered := w.answerAccepted(p, live)
+	w.unanswered = append(w.unanswered, w.deciding(t, w.m.Diff(live, answered))...)
+	live = answered
 	w.deliver(p, to, live, t, "")
 }
 
@@ -345,6 +348,7 @@ func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
 		w.kernelDrops(live, "TCP takes no broadcast or multicast")
 		return
 	}
+	live = w.toSocket(p, w.throughPolicies(p, DirectionIn, live))
 	w.deliver(p, to, live, t, "")
 }
 
@@ -371,6 +375,7 @@ func (w *walker) forward(p *packet, to netip.Addr, r routed, t trail) {
 		live = w.validateForwarded6(p, live)
 	}
 	w.note(p, nil, nil, "routed to "+r.out.Name)
+	live = w.throughPolicies(p, DirectionOut, w.throughPolicies(p, DirectionForward, live))
 	live, t = w.runHook(p, Forward, live, t)
 	live, t = w.runHook(p, Postrouting, live, t)
 	live = w.egress(p, live)

@@ -29,6 +29,8 @@ type LocalSocket struct {
 	// Mark is SO_MARK, if MarkKnown.
 	Mark      uint32
 	MarkKnown bool
+	// Cgroup is the id of the cgroup v2 that the socket was made in; 0 if not known.
+	Cgroup uint64
 	// UID is the user who opened the socket, if Owned: sockets of the kernel itself
 	// have no file and so no owner.
 	UID   uint32

@@ -11,6 +11,12 @@ type Network struct {
 	Rules      []RoutingRule
 	// Groups are the multicast groups that the links have joined.
 	Groups []Group
+	// Outsiders decide about packets outside of netfilter.
+	Outsiders []Outsider
+	// Policies are IPsec's.
+	Policies []IPsecPolicy
+	// Services are IPVS's.
+	Services []VirtualService
 	// Sockets are those that take TCP and UDP packets; nil if they are not known.
 	Sockets []LocalSocket
 	// Settings are sysctls by their path below /proc/sys/net, for instance
@@ -37,6 +43,15 @@ type Interface struct {
 	// VLAN's or macvlan's lower link. 0 if none, or if it is in another namespace.
 	Parent       int
 	HardwareAddr []byte
+	// XDP are the programs that see the link's packets before all else.
+	XDP []XDP
+}
+
+// An XDP is a program attached to a link.
+type XDP struct {
+	// Mode is "driver", "generic" or "offloaded"; ID the kernel's number of the program.
+	Mode string
+	ID   uint32
 }
 
 // Up says that the interface takes packets.

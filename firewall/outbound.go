@@ -42,6 +42,7 @@ func (w *walker) answerAccepted(p *packet, live bdd.Node) bdd.Node {
 		a.mark = p.mark
 	}
 	w.fromListener(a, p)
+	w.whileAnswering(AnswerLost, func() { live = w.pastSockets(p, FromSocket, live) })
 	return w.leave(a, p, live, AnswerLost)
 }
 
@@ -251,6 +252,7 @@ func (w *walker) takeWayOut(a *packet, r routed) (*packet, bdd.Node) {
 }
 
 func (w *walker) leaveBy(c *packet, set bdd.Node) bdd.Node {
+	set = w.throughPolicies(c, DirectionOut, set)
 	set, _ = w.runHook(c, Postrouting, set, nil)
 	return w.egress(c, set)
 }
@@ -409,6 +411,7 @@ func (w *walker) comeBackBy(a, p *packet, live bdd.Node) bdd.Node {
 		} else {
 			set = w.validateForwarded6(c, set)
 		}
+		set = w.throughPolicies(c, DirectionOut, w.throughPolicies(c, DirectionForward, set))
 		set, _ = w.runHook(c, Forward, set, nil)
 		set, _ = w.runHook(c, Postrouting, set, nil)
 		back = w.m.Or(back, w.egress(c, set))

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/netglance/netglance/internal/bdd"
 )
@@ -117,6 +118,9 @@ func (w *walker) part(c cell, outcomes []outcome) Part {
 			deliveries[*o.delivery] = w.m.Or(deliveries[*o.delivery], set)
 		}
 	}
+	if p.Fate == Dropped && strings.HasPrefix(p.DecidedBy.Text, AnswerLost) {
+		p.Acceptances = w.letIn(c.sources)
+	}
 	for delivery := range deliveries {
 		if len(deliveries) == 1 {
 			p.DeliveredTo = &delivery
@@ -132,6 +136,18 @@ func (w *walker) part(c cell, outcomes []outcome) Part {
 		p.Conditions = w.conditions(append(slices.Collect(maps.Values(fates)), slices.Collect(maps.Values(deliveries))...))
 	}
 	return p
+}
+
+// letIn is by what packets of the sources got to a socket, whose answer is lost.
+func (w *walker) letIn(sources bdd.Node) []Decision {
+	var list []Decision
+	for _, s := range w.unanswered {
+		known := slices.ContainsFunc(list, func(d Decision) bool { return d.Chain == s.decision.Chain && d.Rule == s.decision.Rule })
+		if !known && w.m.And(s.set, sources) != bdd.False {
+			list = append(list, s.decision)
+		}
+	}
+	return list
 }
 
 // conditions are what it depends on, beside the source, to be in one of the sets

@@ -30,7 +30,7 @@ func (e *Evaluator) Redirections(q Query) []Redirection {
 	defer e.walkers.Put(w)
 	q.Destination = q.Destination.Unmap().WithZone("")
 	q.Port, q.Source = 0, netip.Addr{}
-	var found []Redirection
+	found := e.balanced(q)
 	w.eachArrival(w.firstPacket(q, in), bdd.True, "comes in to", func(p *packet, live bdd.Node) {
 		destination, port := p.destination(), p.port()
 		live, _ = w.prerouting(p, live)

@@ -22,7 +22,7 @@ type Host interface {
 	Readlink(name string) (string, error)
 	// Netlink sends one request, built by internal/netlink.Request with sequence and
 	// port zero, on a netlink protocol (0 NETLINK_ROUTE, 4 NETLINK_SOCK_DIAG,
-	// 12 NETLINK_NETFILTER). It returns all messages of the reply one after the
+	// 6 NETLINK_XFRM, 12 NETLINK_NETFILTER). It returns all messages of the reply one after the
 	// other, each aligned to 4 bytes, with the NLMSG_DONE of a dump and without the
 	// acknowledgement. An NLMSG_ERROR becomes an error with its syscall.Errno inside.
 	// A dump that was torn keeps NLM_F_DUMP_INTR in its messages' flags: retrying is
@@ -59,6 +59,15 @@ type Host interface {
 	// satisfies errors.Is with syscall.ENOENT; where it was denied that, with
 	// fs.ErrPermission.
 	Output(command ...string) ([]byte, error)
+	// Programs tells of BPF programs, by the kernel's numbers for them, in lines:
+	//   "cgroup ID"    "ingress PATH PROGRAM" and "egress PATH PROGRAM": those that see the packets of
+	//                  sockets in a cgroup v2, with the cgroup each is attached to as a Go string
+	//   "link INDEX"   "ingress PROGRAM" and "egress PROGRAM": tcx programs of a link
+	//   "netns"        "sk_lookup PROGRAM"
+	//   "netfilter"    "netfilter FAMILY HOOK PRIORITY PROGRAM", of any network namespace
+	//   "program ID"   TYPE, name as a Go string, and the instructions in hex where the kernel shows them
+	// No line means that nothing is there, or that the kernel has no such place.
+	Programs(where string) ([]byte, error)
 	// OS is the operating system of the host, named like GOOS.
 	OS() string
 	// Time is the host's clock in UTC; of a recorded host, when it was recorded.

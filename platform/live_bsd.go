@@ -28,6 +28,7 @@ func errNotHere(what string) error {
 
 func (bsd) Netlink(int, []byte) ([]byte, error) { return nil, errNotHere("netlink") }
 func (bsd) IptablesSave(int) ([]byte, error)    { return nil, errNotHere("iptables-save") }
+func (bsd) Programs(string) ([]byte, error)     { return nil, errNotHere("BPF at its links") }
 func (bsd) SocketHolders() ([]byte, error)      { return nil, errNotHere("/proc") }
 func (bsd) OS() string                          { return runtime.GOOS }
 func (bsd) Time() time.Time                     { return time.Now().UTC() }

@@ -72,6 +72,16 @@ func (h *fakeHost) Getsockopt(family, level, option int, argument []byte, size i
 }
 
 func (h *fakeHost) SocketHolders() ([]byte, error) { return []byte("1 3 4711\n2 ! EACCES\n"), nil }
+func (h *fakeHost) Programs(where string) ([]byte, error) {
+	if _, err := parsePlace(where); err != nil {
+		return nil, err
+	}
+	if where == "netfilter" {
+		return nil, fmt.Errorf("bpf: %w", syscall.EPERM)
+	}
+	return []byte("ingress 12\n"), nil
+}
+
 func (h *fakeHost) IptablesSave(family int) ([]byte, error) {
 	if family != 2 {
 		return nil, fmt.Errorf("ip6tables-legacy-save: %w", syscall.ENOENT)
@@ -140,6 +150,10 @@ func observe(host Host) string {
 	for _, family := range []int{2, 10} {
 		text, err := host.IptablesSave(family)
 		say(fmt.Sprintf("iptables-save, family %d", family), text, err)
+	}
+	for _, where := range []string{"link 2", "netfilter", "cgroup /", "netns 1", "program"} {
+		text, err := host.Programs(where)
+		say("BPF programs of "+where, text, err)
 	}
 	holders, err := host.SocketHolders()
 	say("holders", holders, err)

@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Netlink protocols (include/uapi/linux/netlink.h).
 const (
 	protocolRoute     = 0
 	protocolSockDiag  = 4
+	protocolXfrm      = 6
 	protocolNetfilter = 12
 )
 
@@ -25,8 +27,7 @@ const (
 
 // readRequests are the only requests that are sent, by protocol and type. None
 // changes the kernel's state. Left out although they are called "get":
-// NFT_MSG_GET*_RESET, which zero counters, IPSET_CMD_TYPE and RTM_GETTFILTER,
-// which may load modules.
+// NFT_MSG_GET*_RESET, which zero counters, and IPSET_CMD_TYPE, which may load modules.
 var readRequests = map[int]map[uint16]string{
 	protocolRoute: {
 		18:  "RTM_GETLINK",
@@ -35,12 +36,17 @@ var readRequests = map[int]map[uint16]string{
 		30:  "RTM_GETNEIGH",
 		34:  "RTM_GETRULE",
 		38:  "RTM_GETQDISC",
+		46:  "RTM_GETTFILTER",
 		82:  "RTM_GETNETCONF",
 		90:  "RTM_GETNSID",
 		106: "RTM_GETNEXTHOP",
 	},
 	protocolSockDiag: {
 		20: "SOCK_DIAG_BY_FAMILY",
+	},
+	protocolXfrm: {
+		21: "XFRM_MSG_GETPOLICY",
+		40: "XFRM_MSG_GETDEFAULT",
 	},
 	protocolNetfilter: {
 		subsystemIPSet | 1:     "IPSET_CMD_PROTOCOL",
@@ -60,6 +66,13 @@ var readRequests = map[int]map[uint16]string{
 	},
 }
 
+// dumpOnly are the requests that only read as a dump: to find one filter by its
+// kind, the kernel may load that kind's module (tc_get_tfilter, net/sched/cls_api.c).
+var dumpOnly = []string{"RTM_GETTFILTER"}
+
+// flagDump is NLM_F_DUMP (include/uapi/linux/netlink.h).
+const flagDump = 0x300
+
 // readRequest returns the name of a request, or an error if it is more or other
 // than one request that only reads. The kernel works through every message of a
 // datagram, so a second one behind the first is refused too.
@@ -75,6 +88,9 @@ func readRequest(protocol int, request []byte) (string, error) {
 	name, ok := readRequests[protocol][messageType]
 	if !ok {
 		return "", fmt.Errorf("netlink protocol %d, message type %d: %w", protocol, messageType, ErrNotRead)
+	}
+	if slices.Contains(dumpOnly, name) && binary.NativeEndian.Uint16(request[6:])&flagDump != flagDump {
+		return "", fmt.Errorf("%s of a single one: %w", name, ErrNotRead)
 	}
 	return name, nil
 }

@@ -20,6 +20,12 @@ func TestOnlyReadsPass(t *testing.T) {
 		passes   bool
 	}{
 		{"a dump of links", 0, link, true},
+		{"all tc filters of a link", 0, netlink.Request(46, netlink.FlagDump, nil), true},
+		{"one tc filter, for which its module may be loaded", 0, netlink.Request(46, 0, nil), false},
+		{"a new tc filter", 0, netlink.Request(44, 0, nil), false},
+		{"IPsec policies", 6, netlink.Request(21, netlink.FlagDump, nil), true},
+		{"a deleted IPsec policy", 6, netlink.Request(20, 0, nil), false},
+		{"another default for IPsec", 6, netlink.Request(39, 0, nil), false},
 		{"a new link", 0, netlink.Request(16, 0, nil), false},
 		{"a deleted link", 0, netlink.Request(17, 0, nil), false},
 		{"a changed link", 0, netlink.Request(19, 0, nil), false},
@@ -56,7 +62,7 @@ func TestEveryRequestThatPasses(t *testing.T) {
 	var list strings.Builder
 	for protocol := range 32 {
 		for messageType := range 1 << 16 {
-			name, err := readRequest(protocol, netlink.Request(uint16(messageType), 0, nil))
+			name, err := readRequest(protocol, netlink.Request(uint16(messageType), netlink.FlagDump, nil))
 			if err == nil {
 				fmt.Fprintf(&list, "%2d %#06x %s\n", protocol, messageType, name)
 			}

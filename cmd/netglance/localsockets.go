@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/outside"
 	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/listeners"
 	"github.com/netglance/netglance/platform"
@@ -19,11 +20,17 @@ func readFates(host platform.Host) *survey {
 		return readRules(host)
 	}
 	var found []firewall.LocalSocket
+	var before []firewall.Outsider
 	var reading sync.WaitGroup
-	reading.Go(func() { found = localSockets(listeners.Read(host)) })
+	reading.Go(func() {
+		all, missing := listeners.Read(host)
+		found = localSockets(all, missing)
+		before, _ = outside.Sockets(host, cgroups(all))
+	})
 	s := readRules(host)
 	reading.Wait()
 	s.network.Sockets = found
+	s.network.Outsiders = append(s.network.Outsiders, before...)
 	return s
 }
 
@@ -48,6 +55,17 @@ func localSockets(all []listeners.Listener, missing []gaps.Gap) []firewall.Local
 	return sockets
 }
 
+// cgroups are those that the sockets were made in.
+func cgroups(all []listeners.Listener) []uint64 {
+	var ids []uint64
+	for _, l := range all {
+		if !slices.Contains(ids, l.CgroupID) {
+			ids = append(ids, l.CgroupID)
+		}
+	}
+	return ids
+}
+
 func localSocket(number uint8, l listeners.Listener) firewall.LocalSocket {
 	family := firewall.FamilyIPv4
 	if l.Family == 6 {
@@ -64,6 +82,7 @@ func localSocket(number uint8, l listeners.Listener) firewall.LocalSocket {
 		Transparent: l.Transparent,
 		Mark:        l.Mark,
 		MarkKnown:   l.MarkKnown,
+		Cgroup:      l.CgroupID,
 		UID:         l.UID,
 		Owned:       len(l.Owners) > 0,
 	}

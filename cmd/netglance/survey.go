@@ -13,6 +13,7 @@ import (
 	"github.com/netglance/netglance/firewall/ipset"
 	"github.com/netglance/netglance/firewall/iptables"
 	"github.com/netglance/netglance/firewall/nft"
+	"github.com/netglance/netglance/firewall/outside"
 	"github.com/netglance/netglance/firewall/rtnetlink"
 	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/listeners"
@@ -25,9 +26,11 @@ type survey struct {
 	about   report.Host
 	sockets []listeners.Listener
 	// local are the same for the evaluator; nil if not all is known of them.
-	local   []firewall.LocalSocket
-	network *firewall.Network
-	rules   *firewall.Ruleset
+	local []firewall.LocalSocket
+	// outsiders are what stands before the sockets outside of netfilter.
+	outsiders []firewall.Outsider
+	network   *firewall.Network
+	rules     *firewall.Ruleset
 	// unread are what decides about packets and could not be read whole.
 	unread []string
 	// planned says that the host doesn't run: nothing can be said of sockets.
@@ -68,6 +71,7 @@ func readAll(host platform.Host) *survey {
 	reading.Wait()
 	s.sockets, s.socketsUnread = sockets.sockets, sockets.socketsUnread
 	s.network.Sockets = sockets.local
+	s.network.Outsiders = append(s.network.Outsiders, sockets.outsiders...)
 	s.about.Gaps = append(s.about.Gaps, sockets.about.Gaps...)
 	return s
 }
@@ -76,6 +80,10 @@ func (s *survey) addSockets(host platform.Host) {
 	found, missing := listen(host)
 	s.sockets = listeners.Serving(found)
 	s.local = localSockets(found, missing)
+	if host.OS() == "linux" {
+		programs, unseen := outside.Sockets(host, cgroups(found))
+		s.outsiders, missing = programs, append(missing, unseen...)
+	}
 	s.about.Gaps = append(s.about.Gaps, missing...)
 	s.socketsUnread = len(found) == 0 && len(missing) > 0 ||
 		slices.ContainsFunc(missing, func(g gaps.Gap) bool { return errors.Is(g.Err, listeners.ErrSocketsUnread) })
@@ -90,14 +98,18 @@ func listen(host platform.Host) ([]listeners.Listener, []gaps.Gap) {
 
 func (s *survey) addRules(host platform.Host) {
 	var network *firewall.Network
-	var unseen []gaps.Gap
+	var unseen, unseenPrograms []gaps.Gap
 	var reading sync.WaitGroup
-	reading.Go(func() { network, unseen = rtnetlink.Read(host) })
+	reading.Go(func() {
+		network, unseen = rtnetlink.Read(host)
+		more, programs := outside.Read(host, network)
+		unseen, unseenPrograms = append(unseen, more...), programs
+	})
 	rules, unread, unreadSets := filters(host)
 	reading.Wait()
 
 	s.network, s.rules = network, rules
-	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unread, unreadSets)
+	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unread, unreadSets, unseenPrograms)
 	for _, g := range slices.Concat(unseen, unread) {
 		if !strings.HasPrefix(g.Source, "/proc/sys/") && !slices.Contains(s.unread, g.Source) { // the evaluator knows of missing settings
 			s.unread = append(s.unread, g.Source)

@@ -21,6 +21,7 @@ const (
 	linkGroup   = 27
 	linkExtMask = 29
 	linkNetnsID = 37
+	linkXDP     = 43
 
 	linkInfoKind = 1
 
@@ -92,6 +93,8 @@ func decodeLink(data []byte) (link, error) {
 			l.Master = int(int32(a.Uint32()))
 		case linkGroup:
 			l.Group = a.Uint32()
+		case linkXDP:
+			a.Fail(l.decodeXDP(a.Data()))
 		case linkInfo:
 			kind, err := find(a.Data(), linkInfoKind)
 			l.Kind = text(kind)

@@ -145,6 +145,14 @@ func (c call) change(own string, starts int, protocols map[string]uint64) string
 		if !strings.Contains(c.arguments, ", 0x5401,") && !strings.Contains(c.arguments, ", 0x5413,") { // TCGETS, TIOCGWINSZ
 			return "ioctl"
 		}
+	case "bpf":
+		if !bpfAsks.MatchString(c.arguments) {
+			return "loads or attaches a program"
+		}
+	case "open_by_handle_at":
+		if !strings.HasSuffix(c.arguments, ", 0x90000") { // O_RDONLY | O_CLOEXEC | O_DIRECTORY
+			return "opens a file for writing"
+		}
 	case "fcntl":
 		return "" // on own descriptors
 	case "clone", "clone3":
@@ -166,6 +174,10 @@ func (c call) change(own string, starts int, protocols map[string]uint64) string
 	}
 	return ""
 }
+
+// bpfAsks is BPF_PROG_GET_FD_BY_ID (13), BPF_OBJ_GET_INFO_BY_FD (15), BPF_PROG_QUERY (16),
+// BPF_LINK_GET_FD_BY_ID (30) and BPF_LINK_GET_NEXT_ID (31) of bpf(2).
+var bpfAsks = regexp.MustCompile(`^(0xd|0xf|0x10|0x1e|0x1f),`)
 
 var hexFlags = regexp.MustCompile(`flags=(0x[0-9a-f]+)`)
 
@@ -250,7 +262,7 @@ func protocolOf(arguments string, protocols map[string]uint64) (uint64, bool) {
 }
 
 // reads says that a netlink message only asks: RTM_GET* (include/uapi/linux/rtnetlink.h:
-// each third of four), SOCK_DIAG_BY_FAMILY, NFT_MSG_GET* without *_RESET
+// each third of four), SOCK_DIAG_BY_FAMILY, XFRM_MSG_GETPOLICY and _GETDEFAULT (xfrm.h), NFT_MSG_GET* without *_RESET
 // (nf_tables.h), IPSET_CMD_PROTOCOL, LIST, SAVE, TEST, HEADER, TYPE (ipset/ip_set.h).
 func reads(protocol, number uint64) bool {
 	const nftables, ipset = 10 << 8, 6 << 8
@@ -259,6 +271,8 @@ func reads(protocol, number uint64) bool {
 		return number >= 16 && number%4 == 2
 	case 4: // NETLINK_SOCK_DIAG
 		return number == 20
+	case 6: // NETLINK_XFRM
+		return number == 21 || number == 40
 	case 12: // NETLINK_NETFILTER
 		return slices.Contains([]uint64{
 			nftables | 1, nftables | 4, nftables | 7, nftables | 10, nftables | 13, nftables | 16, nftables | 19, nftables | 23,
