@@ -19,7 +19,7 @@ const (
 	maxBuffer     = 4 << 20
 	// where a reply is gathered, so that it needn't be moved while it grows; what of
 	// it is not used is never touched, and costs nothing
-	gatherBytes = 1 << 20
+	gatherBytes = 512 << 10
 	// what the kernel may queue of a reply that is no dump
 	queueBytes = 1 << 20
 	// the kernel answers while the request is sent; this only ends a wait for a lost reply
