@@ -111,13 +111,14 @@ func (g *generator) match(chain string) string {
 		"-m connmark " + g.not() + "--mark " + g.one("0x0", "0x1/0x1", "0x10/0xf0"),
 		"-m pkttype " + g.not() + "--pkt-type " + g.one("unicast", "broadcast", "multicast"),
 		"-m comment --comment \"" + g.one("a", "b \\\"c\\\"") + "\"",
-		"-m length --length 1:65535",
 		"-m u32 " + g.not() + "--u32 \"" + g.family("0x6&0xff=0x"+g.one("6", "11"), "0x4&0xff00=0x"+g.one("600", "1100")) + "\"",
 		"-m devgroup " + g.not() + "--src-group 0",
 		"-m physdev " + g.not() + "--physdev-is-in",
 	}
 	choices = append(choices, g.set(chain), g.set(chain))
 	if !g.v6 {
+		// Every IPv4 packet has such a length; of IPv6 ones the sender may choose a longer.
+		choices = append(choices, "-m length --length 1:65535")
 		choices = append(choices, "-m u32 --u32 \"0x0>>0x16&0x3c@0x0&0xffff="+g.one("0x16", "0x50", "0x0:0x3ff", "0x1000:0xffff")+"\"")
 	} else {
 		choices = append(choices, "-m ipv6header "+g.not()+"--header "+g.one("hop-by-hop", "ipv6-frag", "protocol")+" --soft")
