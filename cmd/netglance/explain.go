@@ -76,11 +76,11 @@ func (a *app) explain(q report.Question) error {
 // An explainer answers questions about the rules of one host.
 type explainer struct {
 	*survey
-	evaluator *firewall.Evaluator
+	evaluator evaluator
 }
 
 func newExplainer(s *survey) *explainer {
-	return &explainer{s, firewall.NewEvaluator(s.rules, s.network)}
+	return &explainer{s, s.evaluator()}
 }
 
 // An inquiry is a query, and what was assumed to get at it.

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netglance/netglance/correlate"
-	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/report"
 )
 
@@ -81,7 +80,7 @@ func (a *app) firewall(chosen selection, j *judging) error {
 }
 
 // ports are the rows of a host: of one that doesn't run, all ports.
-func (s *survey) ports(in correlate.Input, evaluator *firewall.Evaluator) []correlate.Exposure {
+func (s *survey) ports(in correlate.Input, evaluator evaluator) []correlate.Exposure {
 	if s.planned {
 		return correlate.AnalyzePlanned(in, evaluator)
 	}

@@ -133,19 +133,22 @@ func readSmall(name string) ([]byte, error) {
 }
 
 // input is what correlate needs to know of the host, and the evaluator in it.
-func (s *survey) input(p *policy.Policy) (correlate.Input, *firewall.Evaluator) {
-	evaluator := firewall.NewEvaluator(s.rules, s.network)
+func (s *survey) input(p *policy.Policy) (correlate.Input, evaluator) {
+	evaluator := s.evaluator()
 	now := time.Now()
 	if p != nil && s.clock != nil {
 		now = s.clock()
 	}
-	return correlate.Input{
+	in := correlate.Input{
 		Listeners: s.sockets, Network: s.network, Rules: s.rules, Unread: s.unread, Policy: p, Now: now,
 		Firewall: evaluator,
-		Untranslated: sync.OnceValue(func() correlate.Firewall {
+	}
+	if s.foreign == nil {
+		in.Untranslated = sync.OnceValue(func() correlate.Firewall {
 			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)
-		}),
-	}, evaluator
+		})
+	}
+	return in, evaluator
 }
 
 // judge is what the ports, the policy and the baseline give cause to look at.

@@ -31,6 +31,8 @@ type survey struct {
 	outsiders []firewall.Outsider
 	network   *firewall.Network
 	rules     *firewall.Ruleset
+	// foreign evaluates what isn't Linux's; nil on Linux.
+	foreign evaluator
 	// unread are what decides about packets and could not be read whole.
 	unread []string
 	// planned says that the host doesn't run: nothing can be said of sockets.
@@ -97,6 +99,10 @@ func listen(host platform.Host) ([]listeners.Listener, []gaps.Gap) {
 }
 
 func (s *survey) addRules(host platform.Host) {
+	if isBSD(host.OS()) {
+		s.addBSDRules(host)
+		return
+	}
 	var network *firewall.Network
 	var unseen, unseenPrograms []gaps.Gap
 	var reading sync.WaitGroup
@@ -161,19 +167,19 @@ func line(host platform.Host, file string) string {
 	return strings.TrimSpace(string(content))
 }
 
-// rulesUnsupported says what is missing on a system whose rules no decoder reads
-// yet: nothing there is called exposed or filtered.
+// rulesUnsupported says what is missing on a system whose rules no decoder reads:
+// nothing there is called exposed or filtered.
 func rulesUnsupported(host platform.Host, s *survey) bool {
-	if host.OS() == "linux" {
+	if host.OS() == "linux" || isBSD(host.OS()) {
 		return false
 	}
 	s.about.Gaps = append(s.about.Gaps, gaps.Gap{
 		Source: host.OS(),
 		Reason: "netglance does not read this system's rules, interfaces and addresses: who reaches a port is unknown",
-		Hint:   "netglance listeners tells who owns the ports; pfctl -s rules shows what pf does",
+		Hint:   "look at a host that was recorded: netglance firewall --host FILE",
 		Err:    errors.ErrUnsupported,
 	})
-	s.unread = []string{host.OS()}
+	s.foreign, s.unread = undecided{}, []string{host.OS()}
 	return true
 }
 

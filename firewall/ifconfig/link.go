@@ -33,12 +33,13 @@ const (
 // parseLinks reads "ifconfig -a". bad counts lines about addresses that are not
 // understood.
 func parseLinks(n *firewall.Network, text []byte) (bad int) {
+	added := false
 	for line := range strings.Lines(string(text)) {
 		if line[0] != '\t' && line[0] != ' ' {
-			addLink(n, line)
+			added = addLink(n, line)
 			continue
 		}
-		if len(n.Interfaces) == 0 {
+		if !added {
 			continue
 		}
 		words := strings.Fields(line)
@@ -68,15 +69,16 @@ func parseLinks(n *firewall.Network, text []byte) (bad int) {
 }
 
 // addLink reads "em0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1500".
-func addLink(n *firewall.Network, line string) {
+// Interfaces that only show packets to bpf(4) are left out: none comes in by them.
+func addLink(n *firewall.Network, line string) bool {
 	name, rest, found := strings.Cut(line, ": flags=")
-	if !found || name == "" {
-		return
+	if !found || name == "" || strings.HasPrefix(name, "pflog") || strings.HasPrefix(name, "pfsync") {
+		return false
 	}
 	hex, _, _ := strings.Cut(rest, "<")
 	flags, err := strconv.ParseUint(hex, 16, 64)
 	if err != nil {
-		return
+		return false
 	}
 	link := firewall.Interface{Index: len(n.Interfaces) + 1, Name: name, Flags: uint32(flags & sharedFlags), Type: typeNone}
 	if link.Flags&flagLoopback != 0 {
@@ -88,6 +90,7 @@ func addLink(n *firewall.Network, line string) {
 		link.MTU = uint32(mtu)
 	}
 	n.Interfaces = append(n.Interfaces, link)
+	return true
 }
 
 func hardwareAddress(text string) (b []byte) {

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/netglance/netglance/firewall/ifconfig"
+	"github.com/netglance/netglance/firewall/pf"
+	"github.com/netglance/netglance/gaps"
+	"github.com/netglance/netglance/platform"
+)
+
+// isBSD says that a system's packet filter is pf.
+func isBSD(os string) bool { return slices.Contains([]string{"darwin", "freebsd", "openbsd"}, os) }
+
+// addBSDRules reads pf, and the network, of macOS, FreeBSD and OpenBSD.
+func (s *survey) addBSDRules(host platform.Host) {
+	s.foreign = undecided{}
+	network, unseen := ifconfig.Read(host)
+	s.network = network
+	listing, unread := pf.Collect(host)
+	if listing != nil {
+		s.about.Backends = []string{"pf"}
+		unread = append(unread, gaps.Gap{
+			Source: "pf",
+			Reason: "its rules were read and are not evaluated: who reaches a port is unknown",
+			Hint:   "netglance listeners tells who owns the ports; pfctl -s rules shows what pf does",
+			Err:    errors.ErrUnsupported,
+		})
+	}
+	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unread)
+	for _, g := range slices.Concat(unseen, unread) {
+		if !slices.Contains(s.unread, g.Source) {
+			s.unread = append(s.unread, g.Source)
+		}
+	}
+	slices.Sort(s.unread)
+	s.about.Interfaces = interfaces(network)
+}
