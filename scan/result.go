@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/netglance/netglance/scan/service"
 )
 
 // A Result is what a scan found.
@@ -22,7 +24,12 @@ type Result struct {
 	Sent int
 	// TCP is how TCP ports were asked.
 	TCP Method
+	// Asked are the ports of each host.
+	Asked Asked
 }
+
+// Asked are ports by protocol, ascending.
+type Asked struct{ TCP, UDP []uint16 }
 
 // A Method is how TCP ports are asked.
 type Method uint8
@@ -58,6 +65,8 @@ type Host struct {
 	Latency  time.Duration
 	// Groups are all ports that were asked, by protocol, state and reason.
 	Groups []Group
+	// Services are those of the open ports that told; nil if they weren't asked.
+	Services map[Endpoint]service.Service
 	// Err is why probes could not be sent; nil if all were.
 	Err error
 }
@@ -88,6 +97,9 @@ func Spans(spans []Span) string {
 	}
 	return strings.Join(words, ",")
 }
+
+// Ports is "22,80-90" of single ports.
+func Ports(ports []uint16) string { return Spans(spans(slices.Clone(ports))) }
 
 // Count is how many ports a group has.
 func (g Group) Count() (n int) {
@@ -127,7 +139,7 @@ func spans(ports []uint16) []Span {
 	slices.Sort(ports)
 	var out []Span
 	for _, p := range ports {
-		if n := len(out); n > 0 && out[n-1].Last+1 == p && p != 0 {
+		if n := len(out); n > 0 && out[n-1].Last+1 == p {
 			out[n-1].Last = p
 			continue
 		}

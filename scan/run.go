@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/netglance/netglance/gaps"
+	"github.com/netglance/netglance/scan/service"
 )
 
 // A Scanner asks ports. Its functions open the host's sockets, in the network
@@ -29,6 +30,8 @@ type Scanner struct {
 	Source func(to netip.Addr) (netip.Addr, error)
 	// Payload is the datagram that a UDP port is asked with.
 	Payload func(port uint16) []byte
+	// Dial opens connections for the questions to services.
+	Dial service.Dial
 	// Interfaces are the host's own.
 	Interfaces []Interface
 	// Progress is told now and then how far the scan is.
@@ -55,6 +58,8 @@ type Options struct {
 	Rate int
 	// Method forces connections (Connect) or raw sockets (SYN); NoTCP lets privilege decide.
 	Method Method
+	// Services asks open ports what speaks there.
+	Services bool
 	// Discover looks for hosts first: for more than one target address.
 	Discover bool
 }
@@ -84,7 +89,7 @@ type run struct {
 // Run scans. It returns what was found also when the context ended in the midst of it.
 func (s *Scanner) Run(ctx context.Context, o Options) (Result, []gaps.Gap, error) {
 	r := &run{Scanner: s, Options: o, ctx: ctx, limit: limiter{rate: o.Rate}}
-	r.result.Started = time.Now()
+	r.result.Started, r.result.Asked = time.Now(), Asked{o.TCP, o.UDP}
 	err := r.all()
 	if ctx.Err() != nil {
 		r.result.Interrupted = true
@@ -170,6 +175,7 @@ func (r *run) group(hosts []Host) error {
 			return err
 		}
 	}
+	r.identify(hosts)
 	r.progress.HostsDone += asked
 	r.result.Hosts = append(r.result.Hosts, hosts...)
 	return nil
