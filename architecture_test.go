@@ -42,12 +42,13 @@ var allowed = map[string][]string{
 	"scan/service":               {},
 	"scan/portmap":               {},
 	"scan/packets":               {},
+	"scan/oui":                   {},
 	"scan/twin":                  {"scan", "scan/packets", "firewall", "gaps", "internal/netlink"},
 	"correlate/policy":           {"listeners"},
 	"correlate":                  {"correlate/policy", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
 	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "gaps"},
 	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside",
-		"firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/twin", "platform", "gaps"},
+		"firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/oui", "scan/twin", "platform", "gaps"},
 }
 
 // systemOnly are the standard library's packages that touch the host, which only platform does.

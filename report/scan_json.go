@@ -40,13 +40,13 @@ type scanHostJSON struct {
 }
 
 type scanPortJSON struct {
-	Protocol string        `json:"protocol"`
-	Port     uint16        `json:"port"`
-	State    string        `json:"state"`
-	Reason   string        `json:"reason"`
-	Service  string        `json:"service"`
-	Told     *toldJSON     `json:"told,omitempty"`
-	Findings []findingJSON `json:"findings"`
+	Protocol string               `json:"protocol"`
+	Port     uint16               `json:"port"`
+	State    string               `json:"state"`
+	Reason   string               `json:"reason"`
+	Service  string               `json:"service"`
+	Told     *toldJSON            `json:"told,omitempty"`
+	Findings []serviceFindingJSON `json:"findings"`
 }
 
 // toldJSON is what the service said of itself.
@@ -81,7 +81,7 @@ type certificateJSON struct {
 	SHA256     string   `json:"sha256"`
 }
 
-type findingJSON struct {
+type serviceFindingJSON struct {
 	Severity string `json:"severity"`
 	Code     string `json:"code"`
 	Text     string `json:"text"`
@@ -132,9 +132,9 @@ func (s Scan) hostJSON(h scan.Host) scanHostJSON {
 }
 
 func (r scanRow) json() scanPortJSON {
-	out := scanPortJSON{Protocol: r.protocol, Port: r.port, State: r.state.String(), Reason: r.reason.String(), Service: Clean(r.name()), Findings: []findingJSON{}}
+	out := scanPortJSON{Protocol: r.protocol, Port: r.port, State: r.state.String(), Reason: r.reason.String(), Service: Clean(r.name()), Findings: []serviceFindingJSON{}}
 	for _, f := range r.findings {
-		out.Findings = append(out.Findings, findingJSON{Clean(f.Severity), Clean(f.Code), Clean(f.Text), Clean(f.Remedy)})
+		out.Findings = append(out.Findings, serviceFindingJSON{Clean(f.Severity), Clean(f.Code), Clean(f.Text), Clean(f.Remedy)})
 	}
 	if r.asked {
 		out.Told = told(r.service)

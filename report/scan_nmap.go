@@ -211,4 +211,3 @@ func (r scanRow) nmap() nmapPort {
 	}
 	return out
 }
-

@@ -131,3 +131,8 @@ func as(err error) *failure {
 	}
 	return &failure{code: exitUsage, err: err, hint: "see: netglance --help"}
 }
+
+// exitInterrupted is what a shell calls a program that Ctrl-C ended (128 + SIGINT).
+const exitInterrupted = 130
+
+var scanInterrupted = &failure{code: exitInterrupted, err: errors.New("interrupted: what is missing was not asked")}

@@ -26,6 +26,8 @@ func collectLater() {
 func main() {
 	collectLater()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// a second Ctrl-C ends the program at once, though the first one lets it say what it has
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], system())
 	stop()
 	os.Exit(code)

@@ -62,6 +62,7 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 		Example: `  sudo netglance firewall                       what is open here, to whom, and why
   sudo netglance firewall explain 22/tcp        the way of a packet through the rules
   netglance listeners                           who listens
+  sudo netglance scan                           what answers, here or on the local network
   sudo netglance record web-1.ng                take the host along …
   netglance firewall --host web-1.ng            … and look at it elsewhere`,
 		SilenceUsage:  true,
@@ -69,6 +70,9 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			if err := noEmptyFlag(c); err != nil {
 				return err
+			}
+			if a.format == formatNmap && c.Name() == "scan" && !a.json {
+				return nil
 			}
 			return a.checkFormat()
 		},
@@ -83,7 +87,7 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("see: "+c.CommandPath()+" --help", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
-	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newRecord(a), newVersion(a))
+	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newRecord(a), newScan(a), newVersion(a))
 	return root
 }
 

@@ -21,6 +21,9 @@ import (
 	"github.com/netglance/netglance/scan/service"
 )
 
+// formatNmap is nmap's XML, which only a scan has.
+const formatNmap = "nmap-xml"
+
 // scanFlags are the flags of scan.
 type scanFlags struct {
 	ports       string
@@ -47,10 +50,12 @@ func newScan(a *app) *cobra.Command {
 		Long: `scan asks ports and tells what came back: open, closed, filtered or, where silence
 may mean either, open|filtered, each with the reason in nmap's words.
 
-Without a target it is this host: loopback and each of its own addresses. A target is
+Without a target it is all ports of this host: loopback and each own address. A target is
 an address, a name, a network (192.168.1.0/24) or a range (192.168.1.10-20). Networks
 are searched for hosts first. Only private addresses and this host's own networks
 are scanned, others need --allow-public: ask their owner first.
+
+--format nmap-xml writes what tools that read nmap's output take.
 
 With root it sends first packets alone (SYN scan), without it makes connections.
 It sends as fast as the peers answer, and asks twice what stays silent.`,
@@ -63,7 +68,7 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.ports, "ports", "p", "", "these `PORTS`: 22,80,8000-8100 or ssh,http; -p- is all")
-	flags.IntVar(&f.top, "top", 0, "the `N` most common ports (default 1000 of TCP, 100 of UDP)")
+	flags.IntVar(&f.top, "top", 0, "the `N` most common ports (default 1000 of TCP, 100 of UDP; of this host all of TCP)")
 	flags.BoolVarP(&f.tcp, "tcp", "t", false, "TCP (default; with -u: both)")
 	flags.BoolVarP(&f.udp, "udp", "u", false, "UDP")
 	flags.BoolVarP(&f.four, "ipv4", "4", false, "IPv4 addresses only")
@@ -92,6 +97,9 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 		}
 		words = append(slices.Clone(words), more...)
 	}
+	if len(words) == 0 && f.ports == "" && f.top == 0 && !f.udp {
+		f.ports = "-" // over lo all ports take half a second
+	}
 	o := scan.Options{Rate: f.rate, Services: f.services}
 	if err := f.ask(&o); err != nil {
 		return err
@@ -114,7 +122,13 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	answer := report.Scan{Result: result, Targets: words, Loopback: len(words) == 0, Vendor: oui.Vendor,
 		Arguments: strings.Join(append([]string{"netglance", "scan"}, words...), " ")}
 	about := a.scannedFrom(append(missing, unresolved...))
-	return internal(a.writeScan(about, answer))
+	if err := a.writeScan(about, answer); err != nil {
+		return internal(err)
+	}
+	if result.Interrupted {
+		return scanInterrupted
+	}
+	return nil
 }
 
 func (a *app) writeScan(about report.Host, answer report.Scan) error {
@@ -276,10 +290,10 @@ const mostConnections = 4000
 
 func newScanner(own []scan.Interface) *scan.Scanner {
 	return &scan.Scanner{
-		RawTCP:      func() (scan.RawTCP, error) { return orNil(platform.OpenRawTCP()) },
-		Connections: func() (scan.Connections, error) { return orNil(platform.OpenConnections(mostConnections)) },
-		Datagrams:   func() (scan.Datagrams, error) { return orNil(platform.OpenDatagrams()) },
-		Link:        func(name string, protocol uint16) (scan.Link, error) { return orNil(platform.OpenLink(name, protocol)) },
+		RawTCP:      func() (scan.RawTCP, error) { return platform.OpenRawTCP() },
+		Connections: func() (scan.Connections, error) { return platform.OpenConnections(mostConnections) },
+		Datagrams:   func() (scan.Datagrams, error) { return platform.OpenDatagrams() },
+		Link:        func(name string, protocol uint16) (scan.Link, error) { return platform.OpenLink(name, protocol) },
 		Neighbors:   platform.Neighbors,
 		Source:      func(to netip.Addr) (netip.Addr, error) { return platform.SourceTowards(to) },
 		Payload:     service.Payload,
@@ -288,18 +302,10 @@ func newScanner(own []scan.Interface) *scan.Scanner {
 	}
 }
 
-// orNil keeps a typed nil from standing in an interface beside an error.
-func orNil[T any](value *T, err error) (*T, error) {
-	if err != nil {
-		return nil, err
-	}
-	return value, nil
-}
-
 // showProgress draws a line on standard error while a scan takes its time, if that is
 // a terminal. The function returned clears it.
 func (a *app) showProgress(s *scan.Scanner) (clear func()) {
-	if a.quiet || !a.errTerminal() {
+	if a.quiet || a.errTerminal == nil || !a.errTerminal() {
 		return func() {}
 	}
 	drawn := false
@@ -315,5 +321,5 @@ func (a *app) showProgress(s *scan.Scanner) (clear func()) {
 }
 
 func scanFailed(err error) error {
-	return &failure{exitInternal, err, "without root, --connect makes connections instead"}
+	return &failure{code: exitInternal, err: err, hint: "without root, --connect makes connections instead"}
 }

@@ -16,12 +16,14 @@ type world struct {
 	getenv   func(string) string
 	// terminal says whether out is one, and how many cells wide.
 	terminal func() (width int, ok bool)
+	// errTerminal says whether err is a terminal; nil if it is none.
+	errTerminal func() bool
 	// open gives the host that --host names; "" is this one.
 	open func(file string) (platform.Host, error)
 }
 
 func system() world {
-	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, open: openHost}
+	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, errTerminal: stderrTerminal, open: openHost}
 }
 
 func stdoutTerminal() (int, bool) {
@@ -35,6 +37,8 @@ func stdoutTerminal() (int, bool) {
 	}
 	return width, true
 }
+
+func stderrTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) }
 
 func openHost(file string) (platform.Host, error) {
 	if file == "" {

@@ -13,7 +13,7 @@ import (
 )
 
 // prefixes is IEEE's list as gopacket's package macs has it, packed: a line
-// "080030 CERN" a prefix, sorted. That package is a map of 39,000 entries, which
+// "00000C Cisco Systems, Inc" a prefix, sorted. That package is a map of 39,000 entries, which
 // every start of the program would fill; this is read when it is first asked.
 //
 //go:embed prefixes.txt.gz

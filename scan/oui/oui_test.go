@@ -44,7 +44,7 @@ func TestTheListIsTheLibrarys(t *testing.T) {
 
 func TestVendor(t *testing.T) {
 	for hardware, want := range map[string]string{
-		"08:00:30:01:02:03": "CERN",
+		"08:00:30:01:02:03": "NETWORK RESEARCH CORPORATION",
 		"00:00:00:00:00:01": "XEROX CORPORATION",
 		"02:00:00:00:00:01": "", // locally administered
 		"ff:ff:ff:ff:ff:ff": "",
