@@ -86,7 +86,7 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	if a.host != "" {
 		return usage("name a host to scan instead", "a recorded host answers no packets: scan and --host exclude each other")
 	}
-	devices, err := scanInterfaces()
+	scanner, err := a.scanner()
 	if err != nil {
 		return internal(err)
 	}
@@ -106,13 +106,12 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	}
 	var unresolved []gaps.Gap
 	if len(words) == 0 && f.file == "" {
-		o.Targets = f.family(scan.OwnAddresses(devices))
-	} else if o.Targets, unresolved, err = f.targets(ctx, words, devices); err != nil {
+		o.Targets = f.family(scan.OwnAddresses(scanner.Interfaces))
+	} else if o.Targets, unresolved, err = f.targets(ctx, words, scanner.Interfaces); err != nil {
 		return err
 	}
 	o.Discover = !f.noDiscovery && len(words) > 0 && slices.ContainsFunc(o.Targets, func(t scan.Target) bool { return t.First != t.Last })
 
-	scanner := newScanner(devices)
 	clear := a.showProgress(scanner)
 	result, missing, err := scanner.Run(ctx, o)
 	clear()
@@ -288,7 +287,11 @@ func scanInterfaces() ([]scan.Interface, error) {
 // mostConnections is how many connections are made at a time.
 const mostConnections = 4000
 
-func newScanner(own []scan.Interface) *scan.Scanner {
+func newScanner() (*scan.Scanner, error) {
+	own, err := scanInterfaces()
+	if err != nil {
+		return nil, err
+	}
 	return &scan.Scanner{
 		RawTCP:      func() (scan.RawTCP, error) { return platform.OpenRawTCP() },
 		Connections: func() (scan.Connections, error) { return platform.OpenConnections(mostConnections) },
@@ -299,7 +302,7 @@ func newScanner(own []scan.Interface) *scan.Scanner {
 		Payload:     service.Payload,
 		Dial:        platform.Dial,
 		Interfaces:  own,
-	}
+	}, nil
 }
 
 // showProgress draws a line on standard error while a scan takes its time, if that is

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/netglance/netglance/platform"
+	"github.com/netglance/netglance/scan"
 )
 
 // A world is what surrounds a run, so that tests can bring their own.
@@ -18,12 +19,14 @@ type world struct {
 	terminal func() (width int, ok bool)
 	// errTerminal says whether err is a terminal; nil if it is none.
 	errTerminal func() bool
+	// scanner asks ports from this host's own interfaces.
+	scanner func() (*scan.Scanner, error)
 	// open gives the host that --host names; "" is this one.
 	open func(file string) (platform.Host, error)
 }
 
 func system() world {
-	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, errTerminal: stderrTerminal, open: openHost}
+	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, errTerminal: stderrTerminal, scanner: newScanner, open: openHost}
 }
 
 func stdoutTerminal() (int, bool) {
