@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"firewall/iptables":          {"firewall", "firewall/xt", "gaps"},
 	"firewall/ipset":             {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/ifconfig":          {"firewall", "gaps"},
+	"firewall/alf":               {"gaps"},
 	"firewall/pf":                {"firewall", "gaps"},
 	"scan":                       {"scan/service", "scan/portmap", "gaps"},
 	"scan/service":               {},
@@ -48,7 +49,7 @@ var allowed = map[string][]string{
 	"correlate":                  {"correlate/policy", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
 	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "gaps"},
 	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside",
-		"firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/oui", "scan/twin", "platform", "gaps"},
+		"firewall/alf", "firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/oui", "scan/twin", "platform", "gaps"},
 }
 
 // systemOnly are the standard library's packages that touch the host, which only platform does.

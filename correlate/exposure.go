@@ -138,6 +138,10 @@ type Input struct {
 	// Unread are what filters packets on the host and could not be read. While
 	// there is any, only what the kernel itself drops is certain.
 	Unread []string
+	// Applications says why a firewall that judges programs, such as macOS's, may keep
+	// packets from a process, which is zero if it isn't known; empty if it doesn't.
+	// Nil where there is none.
+	Applications func(listeners.Process) string
 	// Wanted, if set, chooses the sockets to answer for.
 	Wanted func(listeners.Listener) bool
 	// Policy is what the administrators declare; nil if they don't. Now is the day by

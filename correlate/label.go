@@ -145,6 +145,7 @@ func atTimes(k firewall.ConditionKind) bool {
 
 // judge gives the row its label, reasons and remedies.
 func judge(e *Exposure, in Input) {
+	in.holdBack(e)
 	in.intent.declare(e)
 	var undeclared, declared, open, blocked, fromLink []Reach
 	for _, r := range e.Reach {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/netglance/netglance/firewall/alf"
 	"github.com/netglance/netglance/firewall/ifconfig"
 	"github.com/netglance/netglance/firewall/pf"
 	"github.com/netglance/netglance/gaps"
@@ -28,6 +29,15 @@ func (s *survey) addBSDRules(host platform.Host) {
 			Err:    errors.ErrUnsupported,
 		})
 	}
+	if host.OS() == "darwin" {
+		filter, hidden := alf.Read(host)
+		s.applications = filter
+		unread = append(unread, hidden...)
+		if filter != nil && filter.On {
+			s.about.Backends = append(s.about.Backends, "application firewall")
+		}
+	}
+	unread = append(unread, ipfw(host)...)
 	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unread)
 	for _, g := range slices.Concat(unseen, unread) {
 		if !slices.Contains(s.unread, g.Source) {
@@ -36,4 +46,16 @@ func (s *survey) addBSDRules(host platform.Host) {
 	}
 	slices.Sort(s.unread)
 	s.about.Interfaces = interfaces(network)
+}
+
+// ipfw is FreeBSD's other packet filter. Its nodes are there once its module is
+// loaded.
+func ipfw(host platform.Host) []gaps.Gap {
+	for _, name := range []string{"net.inet.ip.fw.enable", "net.inet6.ip6.fw.enable"} {
+		value, err := host.Sysctl(name)
+		if err == nil && slices.ContainsFunc(value, func(b byte) bool { return b != 0 }) {
+			return []gaps.Gap{{Source: "ipfw", Reason: "it filters too, and netglance doesn't read its rules", Hint: "ipfw list shows them", Err: errors.ErrUnsupported}}
+		}
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/correlate/policy"
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/listeners"
 	"github.com/netglance/netglance/report"
 )
 
@@ -147,6 +148,9 @@ func (s *survey) input(p *policy.Policy) (correlate.Input, evaluator) {
 		in.Untranslated = sync.OnceValue(func() correlate.Firewall {
 			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)
 		})
+	}
+	if s.applications != nil {
+		in.Applications = func(p listeners.Process) string { return s.applications.Condition(p.Executable) }
 	}
 	return in, evaluator
 }

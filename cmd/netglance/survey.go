@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/alf"
 	"github.com/netglance/netglance/firewall/ipset"
 	"github.com/netglance/netglance/firewall/iptables"
 	"github.com/netglance/netglance/firewall/nft"
@@ -33,6 +34,8 @@ type survey struct {
 	rules     *firewall.Ruleset
 	// foreign evaluates what isn't Linux's; nil on Linux.
 	foreign evaluator
+	// applications is macOS's second firewall; nil elsewhere, and where it wasn't read.
+	applications *alf.Firewall
 	// unread are what decides about packets and could not be read whole.
 	unread []string
 	// planned says that the host doesn't run: nothing can be said of sockets.
