@@ -606,7 +606,7 @@ func logFlagsText(flags uint32) string {
 // timeUnits are the words for a limit's unit in seconds.
 var timeUnits = map[uint64]string{1: "second", 60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
 
-// defaultBurst is the burst in packets that nft leaves out.
+// defaultBurst is the burst in packets that nft and iptables leave out.
 const defaultBurst = 5
 
 func limitText(a *attributes) string {

@@ -8,8 +8,13 @@ import (
 )
 
 // String is the rule as "nft -s list ruleset" prints it (nftables 1.0.6), with
-// its comment. What this package can't put in nft's words stands in brackets.
+// its comment; one of iptables-nft as "iptables -S" does. What this package can't put in nft's words stands in brackets.
 func (r *rule) String() string {
+	if r.Rule.Chain.Table.Backend == firewall.IptablesNFT {
+		if text, ok := r.iptablesText(); ok {
+			return text
+		}
+	}
 	p := printer{table: r.table, interfaces: r.table.interfaces}
 	p.start(r.Rule.Chain.Table.Family)
 	var e expression

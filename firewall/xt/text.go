@@ -23,6 +23,12 @@ func (l *line) String() string { return strings.Join(l.words, " ") }
 // unquoted are the characters that libxtables leaves without quotes.
 const unquoted = "_-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+// Quote writes a string as iptables -S does.
+func Quote(s string) string { return quote(s) }
+
+// TCPFlags are the names of a TCP header's flags, as iptables -S prints them.
+func TCPFlags(bits uint8) string { return tcpFlags(bits) }
+
 // quote writes a string as libxtables' xtables_save_string does.
 func quote(s string) string {
 	if s != "" && strings.Trim(s, unquoted) == "" {
