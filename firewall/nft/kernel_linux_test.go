@@ -257,7 +257,7 @@ func TestIPTablesExtensionsKeepTheirParameters(t *testing.T) {
 	rules := 0
 	eachRule(read(t, ns), func(rule *firewall.Rule) {
 		rules++
-		for _, want := range []string{"tcp dport 22", "--ctstate ESTABLISHED", "REJECT --reject-with tcp-reset", `comment "ssh"`} {
+		for _, want := range []string{"-p tcp -m tcp --dport 22", "--ctstate ESTABLISHED", "-j REJECT --reject-with tcp-reset", "--comment ssh"} {
 			if !strings.Contains(rule.Text(), want) {
 				t.Errorf("%s lacks %s", rule.Text(), want)
 			}

@@ -53,8 +53,14 @@ func hasOwnChain(text string) bool {
 	return strings.Contains(text, "jump {") || strings.Contains(text, "goto {")
 }
 
-// decodedRules are the rules as this package prints them.
+// decodedRules are the rules as this package prints them in nft's words, those of
+// iptables-nft too.
 func decodedRules(ruleset *firewall.Ruleset) []listedRule {
+	for _, table := range ruleset.Tables {
+		backend := table.Backend
+		table.Backend = firewall.NFTables
+		defer func() { table.Backend = backend }()
+	}
 	var rules []listedRule
 	eachRule(ruleset, func(rule *firewall.Rule) {
 		if !strings.HasPrefix(rule.Chain.Name, "__chain") && !hasOwnChain(rule.Text()) {
