@@ -68,6 +68,19 @@ type Host interface {
 	//   "program ID"   TYPE, name as a Go string, and the instructions in hex where the kernel shows them
 	// No line means that nothing is there, or that the kernel has no such place.
 	Programs(where string) ([]byte, error)
+	// NetworkNamespaces is text: a line "PID ID" for every visible process, ID being
+	// the inode of its network namespace (namespaces(7)), and a line "PID ! EACCES" (or
+	// another errno's name) where it could not be told. Sorted by pid.
+	NetworkNamespaces() ([]byte, error)
+	// Containers is what Docker's API says of the running containers (GET
+	// /containers/json), where dockerd runs and its socket may be used: else the error
+	// satisfies errors.Is with fs.ErrNotExist or fs.ErrPermission.
+	Containers() ([]byte, error)
+	// In is the same host with the network of another network namespace: netlink,
+	// socket options, /proc/net and /proc/sys/net are those of the namespace, all else
+	// is as before. path leads there, like /proc/812/ns/net or /run/netns/blue; id is
+	// its inode, and 0 takes whichever is there. Errors come with the first question.
+	In(path string, id uint64) Host
 	// OS is the operating system of the host, named like GOOS.
 	OS() string
 	// Time is the host's clock in UTC; of a recorded host, when it was recorded.

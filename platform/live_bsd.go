@@ -30,6 +30,9 @@ func (bsd) Netlink(int, []byte) ([]byte, error) { return nil, errNotHere("netlin
 func (bsd) IptablesSave(int) ([]byte, error)    { return nil, errNotHere("iptables-save") }
 func (bsd) Programs(string) ([]byte, error)     { return nil, errNotHere("BPF at its links") }
 func (bsd) SocketHolders() ([]byte, error)      { return nil, errNotHere("/proc") }
+func (bsd) NetworkNamespaces() ([]byte, error)  { return nil, errNotHere("network namespaces") }
+func (bsd) Containers() ([]byte, error)         { return nil, errNotHere("Docker") }
+func (bsd) In(string, uint64) Host              { return bsd{} }
 func (bsd) OS() string                          { return runtime.GOOS }
 func (bsd) Time() time.Time                     { return time.Now().UTC() }
 func (bsd) Readlink(name string) (string, error) {

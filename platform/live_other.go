@@ -32,5 +32,8 @@ func (unsupported) SocketHolders() ([]byte, error)        { return nil, errNoLiv
 func (unsupported) SocketTable() ([]byte, error)          { return nil, errNoLive("socket table") }
 func (unsupported) Sysctl(name string) ([]byte, error)    { return nil, errNoLive("sysctl " + name) }
 func (unsupported) Output(...string) ([]byte, error)      { return nil, errNoLive("commands") }
+func (unsupported) NetworkNamespaces() ([]byte, error)    { return nil, errNoLive("network namespaces") }
+func (unsupported) Containers() ([]byte, error)           { return nil, errNoLive("containers") }
+func (unsupported) In(string, uint64) Host                { return unsupported{} }
 func (unsupported) OS() string                            { return runtime.GOOS }
 func (unsupported) Time() time.Time                       { return time.Now().UTC() }

@@ -2,10 +2,7 @@ package platform
 
 import (
 	"fmt"
-	"os"
-	"path"
 	"runtime"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,9 +13,13 @@ import (
 // /proc/sys/net are the namespace's, all else is as for Live. The process itself
 // and its other threads stay where they are. Needs CAP_SYS_ADMIN. If the
 // namespace can't be opened or entered, what needs it fails with the reason.
-func LiveIn(netns string) Host {
-	file, err := os.Open(netns)
-	n := &namespace{path: netns, file: file, err: err, tasks: make(chan *task)}
+func LiveIn(netns string) Host { return liveIn(netns, 0) }
+
+// In is LiveIn, if the namespace there has the id.
+func (h *live) In(path string, id uint64) Host { return liveIn(path, id) }
+
+func liveIn(path string, id uint64) Host {
+	n := &namespace{path: path, id: id, tasks: make(chan *task)}
 	h := &namespaceHost{namespace: n}
 	h.sockets.open = func(protocol int) (s *socket, err error) {
 		failed := n.do(func() { s, err = openSocket(protocol) })
@@ -71,33 +72,11 @@ func (h *namespaceHost) Readlink(name string) (target string, err error) {
 	return target, err
 }
 
-// insideNamespace says whether a file shows the network namespace of the thread
-// that opens it, and its name for such a thread: /proc/net and /proc/self are
-// those of the thread group's leader, which stays outside.
-func insideNamespace(name string) (string, bool) {
-	clean := path.Clean(name)
-	for _, alias := range [...]struct{ name, inside string }{
-		{"/proc/net", "/proc/thread-self/net"},
-		{"/proc/self/net", "/proc/thread-self/net"},
-		{"/proc/thread-self/net", "/proc/thread-self/net"},
-		{"/proc/self/ns/net", "/proc/thread-self/ns/net"},
-		{"/proc/thread-self/ns/net", "/proc/thread-self/ns/net"},
-		{"/proc/sys/net", "/proc/sys/net"},
-	} {
-		rest, found := strings.CutPrefix(clean, alias.name)
-		if found && (rest == "" || rest[0] == '/') {
-			return alias.inside + rest, true
-		}
-	}
-	return name, false
-}
-
 // A namespace runs functions on threads that have entered it. Such a thread
 // serves nothing else and dies when it has been idle for a while.
 type namespace struct {
 	path  string
-	file  *os.File
-	err   error
+	id    uint64 // 0: whichever is there
 	tasks chan *task
 }
 
@@ -111,9 +90,6 @@ const workerIdle = 200 * time.Millisecond
 
 // do runs f inside the namespace and waits for it. The error says that f was not run.
 func (n *namespace) do(f func()) error {
-	if n.err != nil {
-		return fmt.Errorf("network namespace: %w", n.err)
-	}
 	t := &task{run: f, done: make(chan struct{})}
 	select {
 	case n.tasks <- t: // taken by an idle worker
@@ -136,8 +112,8 @@ func (n *namespace) work(first *task) {
 		<-first.done
 		return
 	}
-	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
-		first.err = fmt.Errorf("network namespace %s: setns: %w", n.path, err)
+	if err := n.enter(); err != nil {
+		first.err = fmt.Errorf("network namespace %s: %w", n.path, err)
 		close(first.done)
 		return
 	}
@@ -152,4 +128,41 @@ func (n *namespace) work(first *task) {
 			return
 		}
 	}
+}
+
+// errOtherNamespace says that a path leads elsewhere than it did: a process has
+// ended, and another has its number.
+var errOtherNamespace = fmt.Errorf("another namespace is there now: %w", unix.ENOENT)
+
+// enter takes the calling thread into the namespace. A file of one is a regular
+// file (fs/nsfs.c); what is none, opening could do something to.
+func (n *namespace) enter() error {
+	var stat unix.Stat_t
+	if err := unix.Stat(n.path, &stat); err != nil {
+		return err
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("no file of a namespace: %w", unix.EINVAL)
+	}
+	fd, err := openRead(n.path, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return err
+	}
+	if n.id != 0 && stat.Ino != n.id {
+		return errOtherNamespace
+	}
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("setns: %w", err)
+	}
+	return nil
+}
+
+// Close lets go of the sockets in the namespace; the host can be asked again.
+func (h *namespaceHost) Close() error {
+	h.sockets.closeIdle()
+	return nil
 }

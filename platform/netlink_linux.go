@@ -226,3 +226,14 @@ func (p *socketPool) put(protocol int, s *socket) {
 	}
 	p.idle[protocol] = append(p.idle[protocol], s)
 }
+
+func (p *socketPool) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, sockets := range p.idle {
+		for _, s := range sockets {
+			s.close()
+		}
+	}
+	p.idle = nil
+}

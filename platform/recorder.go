@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -20,20 +19,21 @@ type Recorder struct {
 	host    Host
 	version string
 
-	mu      sync.Mutex
-	answers map[call]answer
-	time    time.Time
+	time time.Time
+	// namespace is the network namespace that is recorded; empty for the host's own.
+	namespace string
+	kept      *answers
 }
 
 // NewRecorder records a host; version is that of this netglance.
 func NewRecorder(host Host, version string) *Recorder {
-	return &Recorder{host: host, version: version, answers: map[call]answer{}, time: host.Time().Round(0)} // no monotonic part: it is not recorded
+	return &Recorder{host: host, version: version, kept: &answers{by: map[call]answer{}}, time: host.Time().Round(0)} // no monotonic part: it is not recorded
 }
 
 func (r *Recorder) keep(c call, content []byte, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answers[c] = answer{slices.Clone(content), err}
+	r.kept.Lock()
+	defer r.kept.Unlock()
+	r.kept.by[within(r.namespace, c)] = answer{slices.Clone(content), err}
 }
 
 func (r *Recorder) ReadFile(name string) ([]byte, error) {
@@ -82,8 +82,8 @@ func (r *Recorder) Time() time.Time { return r.time }
 
 // Recording is what was kept so far.
 func (r *Recorder) Recording() *Recording {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.kept.Lock()
+	defer r.kept.Unlock()
 	return &Recording{
 		Meta: Meta{
 			OS:        r.host.OS(),
@@ -92,7 +92,7 @@ func (r *Recorder) Recording() *Recording {
 			Time:      r.time,
 			Version:   r.version,
 		},
-		answers: maps.Clone(r.answers),
+		answers: maps.Clone(r.kept.by),
 	}
 }
 

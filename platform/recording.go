@@ -52,6 +52,8 @@ type Recording struct {
 	// Meta says where and by what it was recorded.
 	Meta    Meta
 	answers map[call]answer
+	// namespace is the network namespace that is asked; empty for the host's own.
+	namespace string
 }
 
 // Meta says where and by what a host was recorded.
@@ -64,7 +66,7 @@ type Meta struct {
 }
 
 func (r *Recording) answer(c call, what string) ([]byte, error) {
-	a, ok := r.answers[c]
+	a, ok := r.answers[within(r.namespace, c)]
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", what, ErrNotRecorded)
 	}

@@ -113,8 +113,15 @@ func (h *fakeHost) Output(command ...string) ([]byte, error) {
 	return []byte(strings.Join(command, "+")), nil
 }
 
-func (h *fakeHost) OS() string      { return "linux" }
-func (h *fakeHost) Time() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC) }
+func (h *fakeHost) NetworkNamespaces() ([]byte, error) {
+	return []byte("1 4026531840\n812 4026532178\n"), nil
+}
+func (h *fakeHost) Containers() ([]byte, error) {
+	return nil, fmt.Errorf("dockerd: %w", syscall.ENOENT)
+}
+func (h *fakeHost) In(string, uint64) Host { return h }
+func (h *fakeHost) OS() string             { return "linux" }
+func (h *fakeHost) Time() time.Time        { return time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC) }
 
 // observe makes every call, and says in text what came back.
 func observe(host Host) string {
@@ -167,6 +174,10 @@ func observe(host Host) string {
 		text, err := host.Output(command...)
 		say(fmt.Sprintf("output of %q", command), text, err)
 	}
+	namespaces, err := host.NetworkNamespaces()
+	say("namespaces", namespaces, err)
+	containers, err := host.Containers()
+	say("containers", containers, err)
 	say("system", host.OS(), nil)
 	say("time", host.Time().String(), nil)
 	return text.String()
