@@ -56,6 +56,9 @@ type Decision struct {
 	// Text tells the decision in words: the rule as its owner prints it, "policy
 	// drop", "no route back to the source", "no rule drops it".
 	Text string
+	// Namespace names the network namespace whose rules decided; empty for the one
+	// that was asked. An evaluator knows of no other.
+	Namespace string
 }
 
 // A Delivery is where an accepted packet ends up.
@@ -64,6 +67,9 @@ type Delivery struct {
 	Port    uint16
 	// Interface is the way out of a forwarded packet; empty for this host itself.
 	Interface string
+	// SourceHidden says that a forwarded packet's source is translated on the way: who
+	// takes it there doesn't see where it comes from.
+	SourceHidden bool
 }
 
 // SetMembership is a set too large to be listed in an answer.

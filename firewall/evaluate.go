@@ -195,6 +195,8 @@ type walker struct {
 	// routes are those of all addresses at once; they stay for the next question.
 	routes map[routeKey][]routed
 
+	// origin is the source address as the packet comes in.
+	origin      bits
 	variables   []variable
 	fields      map[string]bits
 	facts       map[string]bdd.Node

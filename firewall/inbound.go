@@ -427,9 +427,23 @@ func (w *walker) deliver(p *packet, to netip.Addr, live bdd.Node, t trail, out s
 	for _, a := range w.deciding(t, live) {
 		a.set = w.deliverProxied(p, to, a)
 		for _, port := range w.deliveredPorts(p, a.set) {
-			w.decide(port.set, Accepted, a.decision, &Delivery{Address: to, Port: binary.BigEndian.Uint16(port.data), Interface: out})
+			d := Delivery{Address: to, Port: binary.BigEndian.Uint16(port.data), Interface: out}
+			hidden := d
+			hidden.SourceHidden = true
+			unseen := w.sourceHidden(p, port.set, out)
+			w.decide(w.m.Diff(port.set, unseen), Accepted, a.decision, &d)
+			w.decide(w.m.And(port.set, unseen), Accepted, a.decision, &hidden)
 		}
 	}
+}
+
+// sourceHidden are the sources of forwarded packets that leave with another, if only at times.
+func (w *walker) sourceHidden(p *packet, set bdd.Node, out string) bdd.Node {
+	if out == "" {
+		return bdd.False
+	}
+	other := w.m.And(set, w.m.Or(p.tracking.snat, w.differs(p.source(), w.origin)))
+	return w.m.Exists(other, sourcePortLevel, func(level int) bool { return !w.isSource(level) })
 }
 
 // deliveredPorts splits packets by the port that they end at. A port that is

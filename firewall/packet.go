@@ -144,6 +144,7 @@ func (w *walker) firstPacket(q Query, in *Interface) *packet {
 	if q.Source.IsValid() {
 		source = addressBits(q.Source)
 	}
+	w.origin = source
 	sourcePort := w.portBits(sourcePortLevel)
 	if q.SourcePort != 0 {
 		sourcePort = short(q.SourcePort)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/netglance/netglance/gaps"
 )
@@ -138,31 +139,40 @@ func hidepidOption(mountinfo []byte) string {
 	return ""
 }
 
-// readHolders finds who holds the sockets. text and err are what SocketHolders gave.
-func readHolders(host Host, sockets []socket, text []byte, err error) *holders {
+// readHolders finds who holds the sockets of each observation. text and err are
+// what SocketHolders gave.
+func readHolders(host Host, seen []observation, text []byte, err error) {
 	if err != nil {
-		return &holders{gap: gaps.Gap{
-			Source: "/proc/PID/fd",
-			Reason: "the processes' descriptors could not be read",
-			Hint:   privilegeHint,
-			Err:    err,
-		}}
+		for i := range seen {
+			seen[i].holders = &holders{gap: gaps.Gap{
+				Source: "/proc/PID/fd",
+				Reason: "the processes' descriptors could not be read",
+				Hint:   privilegeHint,
+				Err:    err,
+			}}
+		}
+		return
 	}
-	wanted := make(map[uint64]bool, len(sockets))
-	for i := range sockets {
-		wanted[sockets[i].inode] = true
+	wanted := make(map[uint64]bool)
+	for _, o := range seen {
+		for i := range o.sockets {
+			wanted[o.sockets[i].inode] = true
+		}
 	}
 	pids, unreadable, bad := parseHolders(text, wanted)
-	h := &holders{pids: pids}
-	switch {
-	case unreadable > 0:
-		h.gap = gaps.Gap{Source: "/proc/PID/fd", Reason: unreadableReason(unreadable), Hint: privilegeHint, Err: errPermission}
-	case bad > 0:
-		h.gap = gaps.Gap{Source: "/proc/PID/fd", Reason: strconv.Itoa(bad) + " lines about descriptors are not understood"}
-	case slices.ContainsFunc(sockets, h.unheld):
-		h.gap = ownerBlindness(host)
+	blindness := sync.OnceValue(func() gaps.Gap { return ownerBlindness(host) })
+	for i := range seen {
+		h := &holders{pids: pids}
+		switch {
+		case unreadable > 0:
+			h.gap = gaps.Gap{Source: "/proc/PID/fd", Reason: unreadableReason(unreadable), Hint: privilegeHint, Err: errPermission}
+		case bad > 0:
+			h.gap = gaps.Gap{Source: "/proc/PID/fd", Reason: strconv.Itoa(bad) + " lines about descriptors are not understood"}
+		case slices.ContainsFunc(seen[i].sockets, h.unheld):
+			h.gap = blindness()
+		}
+		seen[i].holders = h
 	}
-	return h
 }
 
 // unheld says that no process was seen with the socket. Inode 0 is a socket to

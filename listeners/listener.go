@@ -119,4 +119,6 @@ type Container struct {
 	// Runtime is "docker", "podman", "containerd", "cri-o", "lxc", "systemd-nspawn", "kubernetes" …
 	Runtime string
 	Pod     string // Kubernetes pod uid, or the id of podman's pod
+	// Name is what people call it, where Docker or a monitor told; else empty.
+	Name string
 }

@@ -5,26 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // readOwners reads the processes that hold sockets, and no others. One that is gone
-// meanwhile is not in the result.
-func readOwners(host Host, h *holders) map[int]*Process {
-	pids := make(map[int]*Process)
-	for _, holding := range h.pids {
-		for _, pid := range holding {
-			pids[pid] = nil
-		}
-	}
-	if len(pids) == 0 {
+// meanwhile is nil in the result.
+func readOwners(host Host, sorted []int) map[int]*Process {
+	pids := make(map[int]*Process, len(sorted))
+	if len(sorted) == 0 {
 		return pids
 	}
-	sorted := slices.Sorted(maps.Keys(pids))
 	read := make([]*Process, len(sorted))
 	facts := &hostFacts{boot: bootTime(host), users: readUsers(host)}
 	facts.owners, _ = host.(fileOwners)

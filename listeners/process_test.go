@@ -114,7 +114,7 @@ func TestAProcessInAllItsParts(t *testing.T) {
 		},
 		links: map[string]string{"/proc/5/exe": "/usr/sbin/nginx"},
 	}
-	got := readOwners(h, &holders{pids: map[uint64][]int{7: {5, 6}}})
+	got := readOwners(h, []int{5, 6})
 	want := Process{
 		PID: 5, Name: "nginx", Executable: "/usr/sbin/nginx", Command: []string{"nginx: worker process"},
 		UID: 33, User: "www-data", Started: time.Unix(1700000001, 0).UTC(),

@@ -2,7 +2,9 @@ package listeners
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"github.com/netglance/netglance/gaps"
@@ -31,29 +33,74 @@ var (
 // owners: TCP and MPTCP listeners, and all UDP, UDP-Lite and raw sockets, connected
 // ones too (see Role, and Serving). Sorted by protocol, port, address and device.
 func Read(host Host) ([]Listener, []gaps.Gap) {
-	seen := observe(host)
-	if doubtful(seen) {
+	r := ReadEach([]Host{host})[0]
+	return r.Listeners, r.Gaps
+}
+
+// A Reading is what Read returns of one network namespace.
+type Reading struct {
+	Listeners []Listener
+	Gaps      []gaps.Gap
+}
+
+// ReadEach is Read for several network namespaces of one machine, whose processes
+// are the same and are walked once for all: a socket's inode is the machine's, so
+// that its holders are found whatever namespace they are in themselves.
+func ReadEach(hosts []Host) []Reading {
+	seen := observe(hosts)
+	var again []int
+	for i := range seen {
+		if doubtful(seen[i]) {
+			again = append(again, i)
+		}
+	}
+	if len(again) > 0 {
 		// Nobody was seen to hold some socket. That is so where the kernel itself
 		// listens, and where a process ended, started or forked meanwhile: what nobody
 		// holds twice is the kernel's.
-		first := seen
-		seen = observe(host)
-		seen.ownedByKernel = unheldTwice(first, seen)
+		for i, second := range observe(chosenHosts(hosts, again)) {
+			second.ownedByKernel = unheldTwice(seen[again[i]], second)
+			seen[again[i]] = second
+		}
 	}
+	readings := make([]Reading, len(hosts))
+	for i, host := range hosts {
+		readings[i].Listeners, readings[i].Gaps = rowsOf(host, seen[i])
+		letGo(host, len(hosts))
+	}
+	assignAll(hosts[0], readings, seen)
+	for i, r := range readings {
+		if gap := seen[i].holders.gap; gap.Source != "" && len(r.Listeners) > 0 {
+			gap.Reason += ": owners are unknown or may be incomplete"
+			readings[i].Gaps = append(r.Gaps, gap)
+		}
+	}
+	return readings
+}
+
+func chosenHosts(hosts []Host, which []int) []Host {
+	var out []Host
+	for _, i := range which {
+		out = append(out, hosts[i])
+	}
+	return out
+}
+
+// letGo closes what a host keeps open for its next question, where there are
+// many hosts: each has descriptors of its own.
+func letGo(host Host, hosts int) {
+	if c, ok := host.(io.Closer); ok && hosts > 1 {
+		c.Close()
+	}
+}
+
+func rowsOf(host Host, seen observation) ([]Listener, []gaps.Gap) {
 	found := slices.Concat(seen.gaps, nil)
 	names, missing := deviceNames(host, seen.sockets)
 	found = append(found, missing...)
 	chosen, missing := portRangeFor(host, seen.sockets)
 	found = append(found, missing...)
-
-	listeners := group(seen.sockets, names, chosen)
-	assignAll(listeners, seen, readOwners(host, seen.holders))
-	nameSocketUnits(host, listeners)
-	if gap := seen.holders.gap; gap.Source != "" && len(listeners) > 0 {
-		gap.Reason += ": owners are unknown or may be incomplete"
-		found = append(found, gap)
-	}
-	return listeners, found
+	return group(seen.sockets, names, chosen), found
 }
 
 // Serving keeps the sockets that take packets from anybody: all but the connected.
@@ -76,16 +123,23 @@ type observation struct {
 
 // observe reads the sockets before their holders: the walk over the descriptors
 // takes all processors, so that both together take longer.
-func observe(host Host) observation {
-	if h, ok := host.(expectant); ok {
+func observe(hosts []Host) []observation {
+	if h, ok := hosts[0].(expectant); ok {
 		go h.ExpectSocketHolders()
 	}
-	sockets, found := readSockets(host)
-	if len(sockets) == 0 {
-		return observation{gaps: found, holders: &holders{}}
+	seen := make([]observation, len(hosts))
+	some := false
+	for i, host := range hosts {
+		seen[i].sockets, seen[i].gaps = readSockets(host)
+		seen[i].holders = &holders{}
+		some = some || len(seen[i].sockets) > 0
+		letGo(host, len(hosts))
 	}
-	text, err := host.SocketHolders()
-	return observation{sockets: sockets, gaps: found, holders: readHolders(host, sockets, text, err)}
+	if some {
+		text, err := hosts[0].SocketHolders()
+		readHolders(hosts[0], seen, text, err)
+	}
+	return seen
 }
 
 // expectant is a host that can prepare for SocketHolders meanwhile.
@@ -118,25 +172,51 @@ func portRangeFor(host Host, sockets []socket) (portRange, []gaps.Gap) {
 }
 
 // assignAll gives every listener its owners. Rows of one process share a slice.
-func assignAll(listeners []Listener, o observation, processes map[int]*Process) {
+func assignAll(host Host, readings []Reading, seen []observation) {
+	processes := readOwners(host, holding(readings, seen))
+	if h, ok := host.(namingHost); ok {
+		nameContainers(h, func(yield func(*Container, int) bool) {
+			for _, pid := range slices.Sorted(maps.Keys(processes)) {
+				if p := processes[pid]; p != nil && !yield(&p.Container, pid) {
+					return
+				}
+			}
+		})
+	}
 	shared := make(map[int][]Process, len(processes))
 	for pid, p := range processes {
 		if p != nil {
 			shared[pid] = []Process{*p}
 		}
 	}
-	for i := range listeners {
-		l := &listeners[i]
-		pids := holdersOf(l.Inodes, o.holders)
-		if len(pids) == 1 {
-			l.Owners = shared[pids[0]]
-		} else {
-			for _, pid := range pids {
-				l.Owners = append(l.Owners, shared[pid]...)
+	for i := range readings {
+		for j := range readings[i].Listeners {
+			l := &readings[i].Listeners[j]
+			pids := holdersOf(l.Inodes, seen[i].holders)
+			if len(pids) == 1 {
+				l.Owners = shared[pids[0]]
+			} else {
+				for _, pid := range pids {
+					l.Owners = append(l.Owners, shared[pid]...)
+				}
+			}
+			explainOwners(l, pids, seen[i])
+		}
+		nameSocketUnits(host, readings[i].Listeners)
+	}
+}
+
+// holding are all processes that hold one of the sockets, ascending.
+func holding(readings []Reading, seen []observation) []int {
+	pids := make(map[int]bool)
+	for i, r := range readings {
+		for _, l := range r.Listeners {
+			for _, pid := range holdersOf(l.Inodes, seen[i].holders) {
+				pids[pid] = true
 			}
 		}
-		explainOwners(l, pids, o)
 	}
+	return slices.Sorted(maps.Keys(pids))
 }
 
 // explainOwners says why owners are missing, if they are.

@@ -236,14 +236,14 @@ func TestOwnersWhoseAbsenceMeansDifferentThings(t *testing.T) {
 func TestSocketThatAppearedMeanwhileIsNotCalledTheKernels(t *testing.T) {
 	h := oneListener()
 	h.holders = []string{"", ""}
-	first := observe(h)
+	first := observe([]Host{h})[0]
 	for i := range first.sockets {
 		first.sockets[i].inode = 6 // another one then
 	}
-	second := observe(h)
+	second := observe([]Host{h})[0]
 	second.ownedByKernel = unheldTwice(first, second)
 	rows := group(second.sockets, nil, portRange{})
-	assignAll(rows, second, nil)
+	assignAll(h, []Reading{{Listeners: rows}}, []observation{second})
 	l := rows[0]
 	if l.Kernel || !strings.Contains(l.OwnerGap, "being opened") {
 		t.Errorf("kernel %t, gap %q", l.Kernel, l.OwnerGap)

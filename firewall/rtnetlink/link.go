@@ -76,6 +76,7 @@ func decodeLink(data []byte) (link, error) {
 	l.Index = int(int32(binary.NativeEndian.Uint32(data[4:])))
 	l.Flags = binary.NativeEndian.Uint32(data[8:])
 	parent, elsewhere := 0, false
+	l.PeerSpace = -1
 	a := netlink.NewAttributes(data[ifinfomsgLength:])
 	for a.Next() {
 		switch a.Type() {
@@ -89,6 +90,7 @@ func decodeLink(data []byte) (link, error) {
 			parent = int(int32(a.Uint32()))
 		case linkNetnsID:
 			elsewhere = true
+			l.PeerSpace = int32(a.Uint32())
 		case linkMaster:
 			l.Master = int(int32(a.Uint32()))
 		case linkGroup:
@@ -107,7 +109,10 @@ func decodeLink(data []byte) (link, error) {
 	if err := a.Err(); err != nil {
 		return l, fmt.Errorf("link %d %q: %w", l.Index, l.Name, err)
 	}
-	if !elsewhere && slices.Contains(stacked, l.Kind) {
+	switch {
+	case l.Kind == "veth":
+		l.Peer = parent
+	case !elsewhere && slices.Contains(stacked, l.Kind):
 		l.Parent = parent
 	}
 	return l, nil

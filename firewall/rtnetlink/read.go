@@ -31,6 +31,7 @@ const (
 	newAddr, getAddr       = 20, 22
 	newRoute, getRoute     = 24, 26
 	newRule, getRule       = 32, 34
+	newNSID, getNSID       = 88, 90
 	newNexthop, getNexthop = 104, 106
 )
 
