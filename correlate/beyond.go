@@ -1,0 +1,329 @@
+package correlate
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/listeners"
+)
+
+// A Place is another network namespace of the machine: where packets go that the
+// host forwards to a container, or that a process hands on there.
+type Place struct {
+	// Namespace is its name; Title the name with what it is of: "container web".
+	Namespace, Title string
+	// Interface is the link that the packets come in by there; empty if not known.
+	Interface string
+	// Input is what is known of it.
+	Input
+	// Unsure says why it can't be told who takes a packet there; empty if it can.
+	Unsure string
+
+	sockets  portIndex
+	arrivals map[arrivalKey]*arrival
+}
+
+type arrivalKey struct {
+	protocol string
+	to       firewall.Delivery
+}
+
+// An arrival is what becomes of packets that come in to a place.
+type arrival struct {
+	parts  []firewall.Part
+	served []Served
+}
+
+// Served is who takes a port's packets in another namespace.
+type Served struct {
+	Namespace, Title string
+	Protocol         string
+	// To is where it is; its port is 0 if that isn't known.
+	To netip.AddrPort
+	// Owners are empty where nobody listens, or the namespace's kernel does, or with
+	// OwnerGap.
+	Owners   []listeners.Process
+	Kernel   bool
+	OwnerGap string
+}
+
+// maxPlaces is through how many namespaces a packet is followed: Docker in Docker is two.
+const maxPlaces = 4
+
+// places are the ways on from a namespace, as they were found at once.
+type places map[firewall.Delivery]*Place
+
+func (in Input) placesOf(deliveries []firewall.Delivery) places {
+	if in.Beyond == nil || len(deliveries) == 0 {
+		return nil
+	}
+	return in.Beyond(deliveries)
+}
+
+// forwards are where the answers lead out of the host, each once.
+func forwards(answers ...[]firewall.Part) []firewall.Delivery {
+	var out []firewall.Delivery
+	seen := map[firewall.Delivery]bool{}
+	for _, parts := range answers {
+		for _, p := range parts {
+			if d := p.DeliveredTo; d != nil && d.Interface != "" && reaches(p) != never && !seen[*d] {
+				seen[*d] = true
+				out = append(out, *d)
+			}
+		}
+	}
+	slices.SortFunc(out, compareDeliveries)
+	return out
+}
+
+func compareDeliveries(a, b firewall.Delivery) int {
+	return netip.AddrPortFrom(a.Address, a.Port).Compare(netip.AddrPortFrom(b.Address, b.Port))
+}
+
+// follow takes a part of a partition on into the namespace that it is forwarded to.
+func (known places) follow(p firewall.Part, protocol string, depth int) []firewall.Part {
+	place := known.of(p)
+	if place == nil {
+		return []firewall.Part{p}
+	}
+	return place.join(p, place.arrive(protocol, *p.DeliveredTo, depth).parts)
+}
+
+// of is where a part goes on to; nil if nowhere that is known.
+func (known places) of(p firewall.Part) *Place {
+	if p.DeliveredTo == nil || p.DeliveredTo.Interface == "" || reaches(p) == never {
+		return nil
+	}
+	return known[*p.DeliveredTo]
+}
+
+// arrive asks the place's own rules and sockets. That is done once for each way.
+func (place *Place) arrive(protocol string, to firewall.Delivery, depth int) *arrival {
+	key := arrivalKey{protocol, to}
+	if a := place.arrivals[key]; a != nil {
+		return a
+	}
+	a := &arrival{}
+	if place.arrivals == nil {
+		place.arrivals = map[arrivalKey]*arrival{}
+	}
+	place.arrivals[key] = a
+	t := target{iface: place.Interface, addr: to.Address}
+	parts := place.Firewall.Reach(query(protocol, to.Port, t))
+	next := places(nil)
+	if depth < maxPlaces {
+		next = place.placesOf(forwards(parts))
+	}
+	for _, p := range parts {
+		if p.DeliveredTo == nil && len(p.Conditions) == 0 {
+			p.DeliveredTo = &firewall.Delivery{Address: to.Address, Port: to.Port}
+		}
+		p.DecidedBy.Namespace = place.Namespace
+		a.serve(place, protocol, p, next, depth)
+		p = Doubt(p, place.unread())
+		if place.closed(p, protocol) {
+			p = firewall.Part{Sources: p.Sources, Fate: firewall.Rejected, DecidedBy: firewall.Decision{
+				Namespace: place.Namespace,
+				Text:      fmt.Sprintf("nobody listens on %d/%s in %s", p.DeliveredTo.Port, protocol, place.Title),
+			}}
+		}
+		a.parts = append(a.parts, next.follow(p, protocol, depth+1)...)
+	}
+	return a
+}
+
+// serve notes who takes the packets of a part.
+func (a *arrival) serve(place *Place, protocol string, p firewall.Part, next places, depth int) {
+	d := p.DeliveredTo
+	if d == nil || reaches(p) == never {
+		return
+	}
+	if d.Interface == "" {
+		a.served = addServed(a.served, place.serving(protocol, netip.AddrPortFrom(d.Address, d.Port)))
+	} else if further := next.of(p); further != nil {
+		for _, s := range further.arrive(protocol, *d, depth+1).served {
+			a.served = addServed(a.served, s)
+		}
+	}
+}
+
+func addServed(all []Served, s Served) []Served {
+	if slices.ContainsFunc(all, func(o Served) bool { return o.Namespace == s.Namespace && o.Protocol == s.Protocol && o.To == s.To }) {
+		return all
+	}
+	return append(all, s)
+}
+
+// serving is who listens in the place at an address and port; an invalid address
+// stands for any.
+func (place *Place) serving(protocol string, to netip.AddrPort) Served {
+	s := Served{Namespace: place.Namespace, Title: place.Title, Protocol: protocol, To: to}
+	for _, l := range place.takers(protocol, to) {
+		for _, p := range l.Owners {
+			if !slices.ContainsFunc(s.Owners, func(q listeners.Process) bool { return p.PID == q.PID }) {
+				s.Owners = append(s.Owners, p)
+			}
+		}
+		s.Kernel = s.Kernel || l.Kernel
+		if s.OwnerGap == "" {
+			s.OwnerGap = l.OwnerGap
+		}
+	}
+	slices.SortFunc(s.Owners, func(a, b listeners.Process) int { return a.PID - b.PID })
+	return s
+}
+
+func (place *Place) takers(protocol string, to netip.AddrPort) []listeners.Listener {
+	if place.sockets == nil {
+		place.sockets = indexPorts(rows(place.Listeners))
+	}
+	if to.Addr().IsValid() {
+		return place.sockets.takers(protocol, to)
+	}
+	var out []listeners.Listener
+	for _, l := range place.sockets[to.Port()] {
+		if l.Transport() == protocol {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// unread are what could not be read of the place, named with it.
+func (place *Place) unread() []string {
+	var out []string
+	for _, source := range place.Unread {
+		out = append(out, source+" of "+place.Title)
+	}
+	return out
+}
+
+// closed says that a part gets in and ends where no socket takes it.
+func (place *Place) closed(p firewall.Part, protocol string) bool {
+	d := p.DeliveredTo
+	return place.Unsure == "" && reaches(p) != never && d != nil && d.Interface == "" &&
+		len(place.takers(protocol, netip.AddrPortFrom(d.Address, d.Port))) == 0
+}
+
+// join says what becomes of an outer part whose packets meet the inner parts' fates.
+func (place *Place) join(outer firewall.Part, inner []firewall.Part) []firewall.Part {
+	if len(inner) == 1 {
+		return []firewall.Part{meet(outer, inner[0])}
+	}
+	var out []firewall.Part
+	for _, p := range inner {
+		sources, ok := common(outer.Sources, p.Sources)
+		if !ok || outer.DeliveredTo.SourceHidden {
+			return []firewall.Part{place.mixed(outer, inner)}
+		}
+		if len(sources.Prefixes) > 0 {
+			part := outer
+			part.Sources = sources
+			out = append(out, meet(part, p))
+		}
+	}
+	return out
+}
+
+// mixed is a part whose packets meet several fates, and it can't be told which.
+func (place *Place) mixed(outer firewall.Part, inner []firewall.Part) firewall.Part {
+	joined := inner[0]
+	for _, p := range inner {
+		if p.Fate == firewall.Undecided {
+			return meet(outer, p)
+		}
+		if p.Fate != joined.Fate {
+			joined.Outcomes = append(joined.Outcomes, fatesOf(p)...)
+		}
+		joined.Conditions = append(slices.Clip(joined.Conditions), p.Conditions...)
+	}
+	if fates := append(fatesOf(inner[0]), joined.Outcomes...); !same(fates) {
+		joined.Fate, joined.Outcomes = firewall.Conditional, unique(fates)
+		joined.Conditions = append(joined.Conditions, firewall.Condition{Kind: firewall.Unmodelled,
+			Text: "the rules of " + place.Title + " go by the source, which they don't see as it came in"})
+	}
+	return meet(outer, joined)
+}
+
+func same(fates []firewall.Fate) bool { return len(unique(fates)) == 1 }
+
+func unique(fates []firewall.Fate) []firewall.Fate {
+	out := slices.Clone(fates)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// fatesOf are those that a part can have.
+func fatesOf(p firewall.Part) []firewall.Fate {
+	if p.Fate == firewall.Conditional && len(p.Outcomes) > 0 {
+		return p.Outcomes
+	}
+	return []firewall.Fate{p.Fate}
+}
+
+// meet is the fate of an outer part's packets, which the inner part's decides where
+// they get there. What accepted them stays the outer part's: it is what declares.
+func meet(outer, inner firewall.Part) firewall.Part {
+	if inner.Fate == firewall.Accepted {
+		return outer
+	}
+	p := outer
+	p.DecidedBy = inner.DecidedBy
+	p.Conditions = append(slices.Clip(outer.Conditions), inner.Conditions...)
+	if outer.Fate == firewall.Undecided || inner.Fate == firewall.Undecided {
+		p.Fate, p.Outcomes = firewall.Undecided, nil
+		return p
+	}
+	fates := fatesOf(inner)
+	if outer.Fate == firewall.Conditional {
+		if len(outer.Outcomes) == 0 { // not told: anything that keeps it out, or not
+			fates = append(slices.Clone(fates), firewall.Dropped)
+		}
+		fates = append(slices.DeleteFunc(slices.Clone(outer.Outcomes), func(f firewall.Fate) bool { return f == firewall.Accepted }), fates...)
+	}
+	if fates = unique(fates); len(fates) > 1 {
+		p.Fate, p.Outcomes = firewall.Conditional, fates
+		return p
+	}
+	p.Fate, p.Outcomes, p.Conditions = fates[0], nil, nil
+	if p.Fate == firewall.Rejected || p.Fate == firewall.Dropped {
+		p.Acceptances = nil
+	}
+	return p
+}
+
+// common are the sources of both; false where sets that can't be listed are among them.
+func common(a, b firewall.Sources) (firewall.Sources, bool) {
+	if len(a.Masked)+len(a.Sets)+len(b.Masked)+len(b.Sets) > 0 {
+		return firewall.Sources{}, false
+	}
+	var out firewall.Sources
+	for i, j := 0, 0; i < len(a.Prefixes) && j < len(b.Prefixes); {
+		p, q := a.Prefixes[i], b.Prefixes[j]
+		if p.Overlaps(q) {
+			narrow := p
+			if q.Bits() > p.Bits() {
+				narrow = q
+			}
+			out.Prefixes = append(out.Prefixes, narrow)
+		}
+		if last(p).Compare(last(q)) <= 0 {
+			i++
+		} else {
+			j++
+		}
+	}
+	return out, true
+}
+
+// last is the last address of a prefix.
+func last(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(b); i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
