@@ -159,6 +159,7 @@ func (in Input) entrances(a policy.Assertion, port uint16, at portIndex) (out []
 		}
 		parts := in.Firewall.Reach(query(a.Ports.Protocol, port, t))
 		if a.Want == policy.Open || a.Want == policy.Closed {
+			in.places = in.placesOf(forwards(parts))
 			parts = settle(parts, t, a.Ports.Protocol, port, in, at)
 		} else {
 			parts = doubtAll(parts, in.Unread)

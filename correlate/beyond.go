@@ -47,6 +47,8 @@ type Served struct {
 	Owners   []listeners.Process
 	Kernel   bool
 	OwnerGap string
+	// Unsure says that others than sockets may take them there.
+	Unsure bool
 }
 
 // maxPlaces is through how many namespaces a packet is followed: Docker in Docker is two.
@@ -159,7 +161,7 @@ func addServed(all []Served, s Served) []Served {
 // serving is who listens in the place at an address and port; an invalid address
 // stands for any.
 func (place *Place) serving(protocol string, to netip.AddrPort) Served {
-	s := Served{Namespace: place.Namespace, Title: place.Title, Protocol: protocol, To: to}
+	s := Served{Namespace: place.Namespace, Title: place.Title, Protocol: protocol, To: to, Unsure: place.Unsure != ""}
 	for _, l := range place.takers(protocol, to) {
 		for _, p := range l.Owners {
 			if !slices.ContainsFunc(s.Owners, func(q listeners.Process) bool { return p.PID == q.PID }) {
@@ -326,4 +328,85 @@ func last(p netip.Prefix) netip.Addr {
 	}
 	a, _ := netip.AddrFromSlice(b)
 	return a
+}
+
+// served are who takes a row's packets in other namespaces: where rules lead them,
+// and where its owners hand them on.
+func served(e Exposure, in Input) []Served {
+	var out []Served
+	for _, r := range e.Reach {
+		d := r.DeliveredTo
+		if d == nil || in.places[*d] == nil {
+			continue
+		}
+		for _, s := range in.places[*d].arrive(e.Protocol, *d, 1).served {
+			out = addServed(out, s)
+		}
+	}
+	for _, p := range e.Owners {
+		if in.HandedOn == nil || !p.Proxies() {
+			continue
+		}
+		proxy := p.ProxyFor(e.Protocol, e.Port)
+		place := in.HandedOn(p, proxy)
+		switch {
+		case place == nil:
+		case proxy.Port != 0:
+			out = addServed(out, place.serving(e.Protocol, netip.AddrPortFrom(proxy.Address, proxy.Port)))
+		case !slices.ContainsFunc(out, func(s Served) bool { return s.Namespace == place.Namespace }):
+			out = append(out, Served{Namespace: place.Namespace, Title: place.Title, Protocol: e.Protocol})
+		}
+	}
+	return out
+}
+
+// nobody says that it is known that nobody listens where the packets end up.
+func (s Served) nobody() bool {
+	return s.To.Port() != 0 && len(s.Owners) == 0 && !s.Kernel && s.OwnerGap == "" && !s.Unsure
+}
+
+// where is the port with its address, where that is known.
+func (s Served) where() string {
+	if s.To.Addr().IsValid() {
+		return s.To.String()
+	}
+	return fmt.Sprintf("%d/%s", s.To.Port(), s.Protocol)
+}
+
+// served says what there is to know of other namespaces that take the packets.
+func (w writer) served() {
+	for _, s := range w.e.Served {
+		closed := slices.ContainsFunc(w.e.Reasons, func(r Reason) bool { return r.Code == "nobody_listens" })
+		if s.nobody() && !closed {
+			w.add("nobody_behind", "nobody listens on %s in %s, where it leads", s.where(), s.Title)
+		}
+	}
+	told := map[string]bool{}
+	for _, r := range w.e.Reach {
+		if place := w.in.places.of(r.Part); place != nil && place.Unsure != "" && !told[place.Namespace] {
+			told[place.Namespace] = true
+			w.add("beyond_unsure", "whether it is served in %s can't be told: %s", place.Title, place.Unsure)
+		}
+	}
+}
+
+// inPlace says in which namespace an address is.
+func (w writer) inPlace(d firewall.Delivery) string {
+	if place := w.in.places[d]; place != nil {
+		return " in " + place.Title
+	}
+	return ""
+}
+
+// inNamespace says whose rules decided, where they are another namespace's.
+func (w writer) inNamespace(d firewall.Decision) string {
+	if d.Namespace == "" {
+		return ""
+	}
+	for _, place := range w.in.places {
+		if place.Namespace == d.Namespace {
+			return "in " + place.Title + ", "
+		}
+	}
+	return "in " + d.Namespace + ", "
 }

@@ -71,6 +71,9 @@ type Exposure struct {
 	OwnerHint string
 	// Kernel says that the kernel itself listens.
 	Kernel bool
+	// Served are who takes the packets in other network namespaces, where rules
+	// forward them there or an owner hands them on.
+	Served []Served
 	// ProbableClient says that the sockets are probably a client's.
 	ProbableClient bool
 	Reach          []Reach
@@ -148,6 +151,17 @@ type Input struct {
 	// which its entries end.
 	Policy *policy.Policy
 	Now    time.Time
+	// Namespace is the name of the network namespace that this is of; empty for the
+	// host's own.
+	Namespace string
+	// Beyond finds the other network namespaces of the machine that packets arrive in
+	// which leave this one; those that are not found are not in the map. Nil if they
+	// are not looked for.
+	Beyond func([]firewall.Delivery) map[firewall.Delivery]*Place
+	// HandedOn finds the namespace that a process which holds sockets for somebody
+	// else serves; nil if it isn't found.
+	HandedOn func(listeners.Process, listeners.Proxy) *Place
 
 	intent *intent
+	places places
 }

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 // to something, sorted by protocol, port and address.
 func Analyze(in Input) []Exposure {
 	in.intent = newIntent(in)
-	listening := rows(in.Listeners)
+	listening := rowsIn(in)
 	ways := make([][]target, len(listening))
 	for i, r := range listening {
 		ways[i] = rowTargets(r, in.Network)
@@ -20,6 +21,7 @@ func Analyze(in Input) []Exposure {
 	led := redirections(in, listening, ways)
 	at := indexPorts(listening)
 	table := ask(in.Firewall, questions(in, listening, ways, led))
+	in.places = in.placesOf(forwards(slices.Collect(maps.Values(table))...))
 
 	var others []Exposure
 	for _, r := range led {
@@ -33,6 +35,7 @@ func Analyze(in Input) []Exposure {
 			continue
 		}
 		r.Reach = reach(r, ways[i], table, in, at)
+		r.Served = served(r.Exposure, in)
 		judge(&r.Exposure, in)
 		ledTo(&r.Exposure, r, others)
 		out = append(out, r.Exposure)

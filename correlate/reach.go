@@ -97,11 +97,12 @@ func portsOf(port uint16, part firewall.Part) []uint16 {
 	return []uint16{port, part.DeliveredTo.Port}
 }
 
-// settle takes back what can't be known, and what ends where no socket is.
+// settle takes back what can't be known, and what ends where no socket is, here or
+// in a container that it is forwarded to.
 // Delivery where the packet was sent to anyway is left out.
 func settle(parts []firewall.Part, t target, protocol string, port uint16, in Input, at portIndex) []firewall.Part {
-	out := make([]firewall.Part, len(parts))
-	for i, part := range parts {
+	out := make([]firewall.Part, 0, len(parts))
+	for _, part := range parts {
 		if d := part.DeliveredTo; d != nil && *d == (firewall.Delivery{Address: t.addr, Port: port}) {
 			part.DeliveredTo = nil
 		}
@@ -112,7 +113,7 @@ func settle(parts []firewall.Part, t target, protocol string, port uint16, in In
 		if t.unsure && part.Fate != firewall.Dropped && part.Fate != firewall.Rejected {
 			part = undecided(part, "the kernel didn't say whether this IPv6 socket takes IPv4 packets")
 		}
-		out[i] = part
+		out = append(out, in.places.follow(part, protocol, 1)...)
 	}
 	return out
 }

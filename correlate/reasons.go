@@ -197,13 +197,16 @@ func (w writer) unanswered(blocked []Reach) {
 
 func (w writer) whyBlocked(r Reach) {
 	d := r.DecidedBy
+	where := w.inNamespace(d)
 	switch {
 	case d.Rule != nil && r.Fate == firewall.Rejected:
-		w.add("rule_reject", "%s rejects it: %s", ruleName(d.Rule), d.Rule.Text())
+		w.add("rule_reject", "%s%s rejects it: %s", where, ruleName(d.Rule), d.Rule.Text())
 	case d.Rule != nil:
-		w.add("rule_drop", "%s drops it: %s", ruleName(d.Rule), d.Rule.Text())
+		w.add("rule_drop", "%s%s drops it: %s", where, ruleName(d.Rule), d.Rule.Text())
 	case d.Chain != nil:
-		w.add("policy_drop", "%s has policy drop", chainName(d.Chain))
+		w.add("policy_drop", "%s%s has policy drop", where, chainName(d.Chain))
+	case where != "" && r.Fate == firewall.Rejected:
+		w.add("nobody_listens", "closed: %s", d.Text)
 	default:
 		w.add("kernel_drop", "%s", d.Text)
 	}
@@ -257,6 +260,7 @@ func (w writer) conditions(reach []Reach) {
 func (w writer) about() {
 	w.bypasses()
 	w.destinations()
+	w.served()
 	if w.e.ProbableClient {
 		w.add("probable_client", "probably a client's socket: %s", w.clientSign())
 	}
@@ -289,7 +293,7 @@ func (w writer) destinations() {
 			continue
 		}
 		if d.Interface != "" {
-			w.add("forwarded", "%s: forwarded to %s via %s", instead, netip.AddrPortFrom(d.Address, d.Port), d.Interface)
+			w.add("forwarded", "%s: forwarded to %s%s via %s", instead, netip.AddrPortFrom(d.Address, d.Port), w.inPlace(*d), d.Interface)
 		} else {
 			w.add("redirected", "%s: led to %s", instead, netip.AddrPortFrom(d.Address, d.Port))
 		}

@@ -86,7 +86,7 @@ func (r *redirected) samples() []uint16 {
 
 // exposure is the row of a redirection; false if nothing gets anywhere by it.
 func (r *redirected) exposure(in Input, at portIndex, table reachTable) (Exposure, bool) {
-	e := Exposure{Protocol: r.protocol, Port: r.first, Namespace: "host", Service: Service(r.protocol, r.first), Redirected: true}
+	e := Exposure{Protocol: r.protocol, Port: r.first, Namespace: cmp.Or(in.Namespace, listeners.HostNamespace), Service: Service(r.protocol, r.first), Redirected: true}
 	if r.last != r.first {
 		e.LastPort, e.Service = r.last, ""
 	}
@@ -111,6 +111,7 @@ func (r *redirected) exposure(in Input, at portIndex, table reachTable) (Exposur
 		e.OwnerGap, e.OwnerHint = cmp.Or(e.OwnerGap, l.OwnerGap), cmp.Or(e.OwnerHint, l.OwnerHint)
 	}
 	slices.SortFunc(e.Owners, func(a, b listeners.Process) int { return a.PID - b.PID })
+	e.Served = served(e, in)
 	judge(&e, in)
 	if e.Label == Filtered || e.Label == Local {
 		return e, false

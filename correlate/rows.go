@@ -16,6 +16,19 @@ type row struct {
 	sockets []listeners.Listener
 }
 
+// rowsIn are the rows of the listeners of a namespace.
+func rowsIn(in Input) []*row {
+	out := rows(in.Listeners)
+	if in.Namespace == "" {
+		return out
+	}
+	for _, r := range out {
+		r.Namespace = in.Namespace
+		r.Fingerprint = fingerprint(r.Exposure)
+	}
+	return out
+}
+
 // rows groups the listeners, ordered by protocol, port and address. Connected
 // clients and raw sockets have no port that an outsider could open a flow to.
 func rows(all []listeners.Listener) []*row {
@@ -28,7 +41,7 @@ func rows(all []listeners.Listener) []*row {
 		key := fmt.Sprintf("%s %d %s", l.Transport(), l.Port, ownersKey(l))
 		r := byKey[key]
 		if r == nil {
-			r = &row{Exposure: Exposure{Protocol: l.Transport(), Port: l.Port, Namespace: "host", Owners: l.Owners, Kernel: l.Kernel, ProbableClient: true}}
+			r = &row{Exposure: Exposure{Protocol: l.Transport(), Port: l.Port, Namespace: listeners.HostNamespace, Owners: l.Owners, Kernel: l.Kernel, ProbableClient: true}}
 			byKey[key] = r
 			out = append(out, r)
 		}
