@@ -205,7 +205,7 @@ func (place *Place) unread() []string {
 // closed says that a part gets in and ends where no socket takes it.
 func (place *Place) closed(p firewall.Part, protocol string) bool {
 	d := p.DeliveredTo
-	return place.Unsure == "" && reaches(p) != never && d != nil && d.Interface == "" &&
+	return place.Unsure == "" && reaches(p) != never && !slices.Contains(p.Outcomes, firewall.Undecided) && d != nil && d.Interface == "" &&
 		len(place.takers(protocol, netip.AddrPortFrom(d.Address, d.Port))) == 0
 }
 

@@ -94,6 +94,9 @@ type Reach struct {
 	// Destinations are sorted.
 	Destinations []netip.Addr
 	firewall.Part
+	// DeliveredIn is the network namespace that DeliveredTo is in; empty for the
+	// row's own, and where it wasn't found.
+	DeliveredIn string
 	// By is the accepting decision that says least about whether the reach is meant,
 	// and Declared what it says; DeclaredBy is the rule that says it, nil if none.
 	By         firewall.Decision

@@ -81,6 +81,9 @@ func reach(r *row, ways []target, table reachTable, in Input, at portIndex) []Re
 		}
 		for _, part := range g.parts {
 			e := Reach{Interface: g.first.iface, Family: g.first.family(), Destinations: g.destinations, Part: part}
+			if d := part.DeliveredTo; d != nil && in.places[*d] != nil {
+				e.DeliveredIn = in.places[*d].Namespace
+			}
 			e.By, e.Declared, e.DeclaredBy = leastDeclared(part, portsOf(r.Port, part), e.Family)
 			out = append(out, e)
 		}

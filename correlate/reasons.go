@@ -261,6 +261,9 @@ func (w writer) about() {
 	w.bypasses()
 	w.destinations()
 	w.served()
+	if w.in.Namespace != "" && w.e.Label != Local {
+		w.add("own_rules_only", "these are the namespace's own rules: what stands before it, the host's rules too, is not counted")
+	}
 	if w.e.ProbableClient {
 		w.add("probable_client", "probably a client's socket: %s", w.clientSign())
 	}

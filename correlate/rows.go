@@ -63,6 +63,13 @@ func rows(all []listeners.Listener) []*row {
 	return out
 }
 
+// Sort sorts the rows of several namespaces by protocol and port; else their order stays.
+func Sort(all []Exposure) {
+	slices.SortStableFunc(all, func(a, b Exposure) int {
+		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
+	})
+}
+
 func compareExposures(a, b Exposure) int {
 	return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port),
 		slices.CompareFunc(a.Addresses, b.Addresses, netip.Addr.Compare), cmp.Compare(a.Fingerprint, b.Fingerprint))

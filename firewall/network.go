@@ -43,6 +43,11 @@ type Interface struct {
 	// VLAN's or macvlan's lower link. 0 if none, or if it is in another namespace.
 	Parent       int
 	HardwareAddr []byte
+	// Peer is the index of a veth's other end; 0 if it is no veth, or that is gone.
+	Peer int
+	// PeerSpace is the id by which this namespace knows that of the other end
+	// (RTM_GETNSID); -1 if both are in this one, or it has no id.
+	PeerSpace int32
 	// XDP are the programs that see the link's packets before all else.
 	XDP []XDP
 }
@@ -52,11 +57,6 @@ type XDP struct {
 	// Mode is "driver", "generic" or "offloaded"; ID the kernel's number of the program.
 	Mode string
 	ID   uint32
-	// Peer is the index of a veth's other end; 0 if it is no veth, or that is gone.
-	Peer int
-	// PeerSpace is the id by which this namespace knows that of the other end
-	// (RTM_GETNSID); -1 if both are in this one, or it has no id.
-	PeerSpace int32
 }
 
 // Up says that the interface takes packets.

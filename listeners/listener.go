@@ -48,6 +48,8 @@ type Listener struct {
 	// changed since. UIDUnknown says that the system doesn't tell.
 	UID        uint32
 	UIDUnknown bool
+	// Namespace is the name of its network namespace where several were read; else empty.
+	Namespace string
 	// Inodes are the sockets of the group, ascending.
 	Inodes []uint64
 	// Owners are all processes that hold one of the sockets, by pid. Empty with

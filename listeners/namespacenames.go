@@ -53,6 +53,8 @@ func (n *Namespace) describe(first Process) {
 		kind, n.Name = "pod", c.Pod
 	case c.ID != "":
 		kind, n.Name = "container", c.ShortName()
+	case first.PID == 1 || first.PID == 2 && first.Name == "kthreadd":
+		kind, n.Name = "namespace", "init" // netglance itself is in another
 	case isService(first):
 		kind, n.Name = "unit", cmp.Or(first.UserUnit, first.Unit)
 	case first.Name != "":

@@ -305,3 +305,27 @@ func findPath(all []Namespace, file string) Namespace {
 	}
 	return Namespace{Name: file, Title: "namespace " + file, Paths: []string{file}}
 }
+
+// ServedBy is the namespace that a process serves of which only the container, or
+// a child in the namespace, is known; false if there is none, or several.
+func ServedBy(host SpacedHost, all []Namespace, p Process, proxy Proxy) (Namespace, bool) {
+	var found []Namespace
+	for _, n := range all {
+		if proxy.Container.ID != "" && n.Container.ID == proxy.Container.ID || proxy.Container.ID == "" && hasChild(host, n, p.PID) {
+			found = append(found, n)
+		}
+	}
+	if len(found) != 1 {
+		return Namespace{}, false
+	}
+	return found[0], true
+}
+
+// hasChild says that the process started one of the first in a namespace that it
+// is not in itself.
+func hasChild(host SpacedHost, n Namespace, pid int) bool {
+	if _, in := slices.BinarySearch(n.PIDs, pid); in {
+		return false
+	}
+	return slices.ContainsFunc(n.PIDs[:min(len(n.PIDs), 4)], func(child int) bool { return parentOf(host, child) == pid })
+}

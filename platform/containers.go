@@ -1,7 +1,7 @@
 package platform
 
 // callContainers is the kind of a recorded Containers.
-const callContainers = 'C'
+const callContainers = 'K'
 
 // Containers keeps the answer.
 func (r *Recorder) Containers() ([]byte, error) {

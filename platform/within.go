@@ -9,7 +9,7 @@ import (
 
 // The kinds of calls that are about network namespaces.
 const (
-	callNamespaces = 'P'
+	callNamespaces = 'U'
 	// callWithin is a call that was answered by another network namespace: the key
 	// is the namespace's id or path, a space, the call's own kind and its key.
 	callWithin = 'W'
@@ -22,7 +22,7 @@ func within(namespace string, c call) call {
 		return c
 	}
 	switch c.kind {
-	case callNetlink, callSockopt, callSave:
+	case callNetlink, callSockopt, callSave, callPrograms:
 	case callReadFile, callReadDir, callReadlink:
 		if _, inside := insideNamespace(c.key); !inside {
 			return c

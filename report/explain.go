@@ -54,7 +54,7 @@ type pathJSON struct {
 func answer(e firewall.Explanation) answerJSON {
 	out := answerJSON{
 		Verdict: e.Fate.String(), Outcomes: outcomes(e.Outcomes), DecidedBy: decision(e.DecidedBy),
-		Conditions: conditions(e.Conditions), DeliveredTo: delivery(e.DeliveredTo), Path: make([]pathJSON, 0, len(e.Path)),
+		Conditions: conditions(e.Conditions), DeliveredTo: delivery(e.DeliveredTo, ""), Path: make([]pathJSON, 0, len(e.Path)),
 	}
 	for _, step := range e.Path {
 		out.Path = append(out.Path, pathJSON{Clean(step.Hook), pathChain(step), pathRule(step), Clean(step.Effect)})

@@ -141,7 +141,7 @@ func missingOwners(e correlate.Exposure) string {
 func port(e correlate.Exposure) portJSON {
 	p := portJSON{
 		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: addressTexts(e.Addresses), Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
-		Label: e.Label.String(), Service: e.Service, Owners: owners(e.Owners, e.OwnerGap), Kernel: e.Kernel,
+		Label: e.Label.String(), Service: e.Service, Owners: served(owners(e.Owners, e.OwnerGap), e.Served), Kernel: e.Kernel,
 		Reach: make([]reachJSON, 0, len(e.Reach)), Probe: probeJSON{State: "unconfirmed"}, Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
 	}
 	for _, r := range e.Reach {
@@ -157,7 +157,7 @@ func reachOf(r correlate.Reach) reachJSON {
 	return reachJSON{
 		Interface: Clean(r.Interface), Family: familyName(r.Family), Destination: addressTexts(r.Destinations), Sources: r.Sources.Prefixes,
 		SourceMasks: masked(r.Sources.Masked), SourceSets: sets(r.Sources.Sets), Verdict: r.Fate.String(), Outcomes: outcomes(r.Outcomes), DecidedBy: decision(r.DecidedBy),
-		Conditions: conditions(r.Conditions), OutsidePolicy: r.Outside, DeliveredTo: delivery(r.DeliveredTo),
+		Conditions: conditions(r.Conditions), OutsidePolicy: r.Outside, DeliveredTo: delivery(r.DeliveredTo, r.DeliveredIn),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/listeners"
 )
 
 var labelColors = map[correlate.Label]string{
@@ -46,14 +47,22 @@ func worstFirst(ports []correlate.Exposure) []correlate.Exposure {
 
 func portTable(ports []correlate.Exposure, s Style) *table {
 	t := &table{}
+	spaces := slices.ContainsFunc(ports, func(e correlate.Exposure) bool { return e.Namespace != ports[0].Namespace })
 	header := plainCells("LABEL", "PORT", "SERVICE", "OWNER", "REACHABLE FROM", "WHY")
+	if spaces {
+		header = slices.Insert(header, 2, cell{text: "NAMESPACE"})
+	}
 	for i := range header {
 		header[i].color = bold
 	}
 	t.add(header...)
 	for _, e := range ports {
-		t.add(cell{e.Label.String(), labelColors[e.Label]}, cell{text: portName(e)}, cell{text: cmp.Or(e.Service, "–")},
-			cell{text: owner(e)}, cell{text: reachableFrom(e)}, cell{text: why(e)})
+		row := []cell{{e.Label.String(), labelColors[e.Label]}, {text: portName(e)}, {text: cmp.Or(e.Service, "–")},
+			{text: owner(e)}, {text: reachableFrom(e)}, {text: why(e)}}
+		if spaces {
+			row = slices.Insert(row, 2, cell{text: Clean(e.Namespace)})
+		}
+		t.add(row...)
 	}
 	return t
 }
@@ -66,6 +75,25 @@ func portName(e correlate.Exposure) string {
 }
 
 func owner(e correlate.Exposure) string {
+	held := holder(e)
+	if len(e.Served) == 0 {
+		return held
+	}
+	var words []string
+	for _, s := range e.Served {
+		if word := server(s); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	serving := strings.Join(words, ", ")
+	if held == "–" {
+		return serving
+	}
+	return held + " for " + serving
+}
+
+// holder is who has the port's socket on the host.
+func holder(e correlate.Exposure) string {
 	if e.Kernel {
 		return "kernel"
 	}
@@ -80,8 +108,19 @@ func owner(e correlate.Exposure) string {
 	return text + " (" + at + ")"
 }
 
+// server is who serves the port in another namespace: "nginx 2207 in container web".
+func server(s correlate.Served) string {
+	switch {
+	case s.Kernel:
+		return "the kernel of " + Clean(s.Title)
+	case len(s.Owners) == 0:
+		return Clean(s.Title)
+	}
+	return processNames(s.Owners, "") + " in " + Clean(s.Title)
+}
+
 // addenda are the reasons that a reader must not miss, whatever comes first.
-var addenda = []string{"bypasses", "loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded"}
+var addenda = []string{"bypasses", "loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded", "nobody_behind"}
 
 // why is the first reason, with what must not be missed.
 func why(e correlate.Exposure) string {
@@ -111,7 +150,11 @@ func details(h Host, ports []correlate.Exposure, s Style) string {
 	}
 	var b strings.Builder
 	for _, e := range ports {
-		fmt.Fprintf(&b, "\n%s %s\n", s.paint(cell{e.Label.String(), labelColors[e.Label]}), s.paint(cell{portName(e), bold}))
+		where := ""
+		if e.Namespace != ports[0].Namespace || e.Namespace != listeners.HostNamespace {
+			where = " in " + Clean(e.Namespace)
+		}
+		fmt.Fprintf(&b, "\n%s %s%s\n", s.paint(cell{e.Label.String(), labelColors[e.Label]}), s.paint(cell{portName(e), bold}), where)
 		for _, r := range e.Reasons {
 			fmt.Fprintf(&b, "  why: %s\n", Clean(r.Text))
 		}
@@ -167,8 +210,22 @@ func advice(ports []correlate.Exposure, s Style) string {
 		return ""
 	}
 	next := "Why:  netglance firewall explain " + fmt.Sprintf("%d/%s", ports[0].Port, ports[0].Protocol)
+	if space := ports[0].Namespace; space != listeners.HostNamespace {
+		next += " --netns " + shellWord(space)
+	}
 	if !s.Verbose && len(ports[0].Remedy) > 0 {
 		next += "       What to do:  netglance firewall -v"
 	}
 	return next + "\n"
+}
+
+// shellWord is a word as a shell reads it.
+func shellWord(word string) string {
+	plain := func(r rune) bool {
+		return r == '-' || r == '_' || r == '.' || r == '/' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(Clean(word), "'", `'\''`) + "'"
 }

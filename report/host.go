@@ -26,6 +26,10 @@ type Host struct {
 	Managers   []string
 	Interfaces []Interface
 	Gaps       []gaps.Gap
+	// Namespace is the network namespace that was looked at, in words; empty for the
+	// host's own. Namespaces is how many were, where that is more than one.
+	Namespace  string
+	Namespaces int
 	// Tool is the version of netglance.
 	Tool string
 }
@@ -49,7 +53,10 @@ type Style struct {
 const shownInterfaces = 6
 
 func (h Host) header() string {
-	parts := []string{Clean(h.Name), h.system()}
+	parts := []string{Clean(h.Name), Clean(h.Namespace), h.system()}
+	if h.Namespaces > 1 {
+		parts = append(parts, fmt.Sprintf("%d network namespaces", h.Namespaces))
+	}
 	if len(h.Backends) > 0 {
 		parts = append(parts, strings.Join(cleanAll(h.Backends), ", "))
 	}

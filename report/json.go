@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/listeners"
@@ -33,6 +34,9 @@ type hostJSON struct {
 	OS       string   `json:"os"`
 	Kernel   string   `json:"kernel"`
 	Backends []string `json:"backends"`
+	// Namespace is that which was looked at; absent for the host's own, and where
+	// there are several.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 type gapJSON struct {
@@ -45,7 +49,7 @@ func newDocument(h Host) document {
 	d := document{
 		SchemaVersion: Version,
 		Tool:          toolJSON{"netglance", h.Tool},
-		Host:          hostJSON{Clean(h.Name), Clean(h.OS), Clean(h.Kernel), cleanAll(h.Backends)},
+		Host:          hostJSON{Clean(h.Name), Clean(h.OS), Clean(h.Kernel), cleanAll(h.Backends), Clean(h.Namespace)},
 		Complete:      len(h.Gaps) == 0,
 		Gaps:          []gapJSON{},
 	}
@@ -81,6 +85,12 @@ type ownerJSON struct {
 	Container string `json:"container"`
 	Runtime   string `json:"container_runtime,omitempty"`
 	Pod       string `json:"pod,omitempty"`
+	// ContainerName is what people call the container, where that is known.
+	ContainerName string `json:"container_name,omitempty"`
+	// Holder says that the process holds the socket for somebody else.
+	Holder bool `json:"holder,omitempty"`
+	// Namespace is where the owner's socket is, if not where the row's is.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // owners is nil, JSON's null, where owners exist and could not be seen.
@@ -99,9 +109,21 @@ func owners(processes []listeners.Process, gap string) []ownerJSON {
 			o.Started = p.Started.UTC().Format(time.RFC3339)
 		}
 		o.Container, o.Runtime, o.Pod = Clean(p.Container.ID), Clean(p.Container.Runtime), Clean(p.Container.Pod)
+		o.ContainerName, o.Holder = Clean(p.Container.Name), p.Proxies()
 		out = append(out, o)
 	}
 	return out
+}
+
+// served adds to a row's owners those who take its packets in other namespaces.
+func served(own []ownerJSON, of []correlate.Served) []ownerJSON {
+	for _, s := range of {
+		for _, o := range owners(s.Owners, "") {
+			o.Namespace = Clean(s.Namespace)
+			own = append(own, o)
+		}
+	}
+	return own
 }
 
 type decisionJSON struct {
@@ -112,6 +134,8 @@ type decisionJSON struct {
 	Handle  uint64 `json:"handle"`
 	Number  int    `json:"number"`
 	Text    string `json:"text"`
+	// Namespace is whose rules decided, if not those of the row's own.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // decision is nil, JSON's null, where nothing could be read that decides. The
@@ -121,9 +145,9 @@ func decision(d firewall.Decision) *decisionJSON {
 		if d.Text == "" {
 			return nil
 		}
-		return &decisionJSON{Backend: "kernel", Text: Clean(d.Text)}
+		return &decisionJSON{Backend: "kernel", Text: Clean(d.Text), Namespace: Clean(d.Namespace)}
 	}
-	out := &decisionJSON{Text: Clean(d.Text)}
+	out := &decisionJSON{Text: Clean(d.Text), Namespace: Clean(d.Namespace)}
 	chain := d.Chain
 	if d.Rule != nil {
 		out.Handle, out.Number = d.Rule.Handle, d.Rule.Number
@@ -166,13 +190,15 @@ type deliveryJSON struct {
 	Address   string `json:"address"`
 	Port      uint16 `json:"port"`
 	Interface string `json:"interface"`
+	// Namespace is whose address it is, if that was found, and not the row's own.
+	Namespace string `json:"namespace,omitempty"`
 }
 
-func delivery(d *firewall.Delivery) *deliveryJSON {
+func delivery(d *firewall.Delivery, namespace string) *deliveryJSON {
 	if d == nil {
 		return nil
 	}
-	return &deliveryJSON{Clean(d.Address.String()), d.Port, Clean(d.Interface)}
+	return &deliveryJSON{Clean(d.Address.String()), d.Port, Clean(d.Interface), Clean(namespace)}
 }
 
 type setJSON struct {

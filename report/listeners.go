@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,13 +15,21 @@ import (
 // ListenersText writes a table with ss's columns.
 func ListenersText(w io.Writer, all []listeners.Listener, s Style) error {
 	var t table
+	spaces := slices.ContainsFunc(all, func(l listeners.Listener) bool { return l.Namespace != "" })
 	header := plainCells("NETID", "STATE", "LOCAL ADDRESS:PORT", "PROCESS", "USER", "UNIT")
+	if spaces {
+		header = append(header, cell{text: "NAMESPACE"})
+	}
 	for i := range header {
 		header[i].color = bold
 	}
 	t.add(header...)
 	for _, l := range all {
-		t.add(plainCells(l.Protocol, stateWord(l), localAddress(l), processes(l), users(l), places(l.Owners))...)
+		row := plainCells(l.Protocol, stateWord(l), localAddress(l), processes(l), users(l), places(l.Owners))
+		if spaces {
+			row = append(row, cell{text: Clean(l.Namespace)})
+		}
+		t.add(row...)
 	}
 	return t.write(w, s)
 }
@@ -121,7 +130,7 @@ func places(all []listeners.Process) string {
 
 func place(p listeners.Process) string {
 	if p.Container.Runtime != "" || p.Container.ID != "" {
-		return "container " + Clean(p.Container.ID[:min(len(p.Container.ID), 12)])
+		return "container " + Clean(p.Container.ShortName())
 	}
 	return Clean(cmp.Or(p.SocketUnit, p.UserUnit, p.Unit))
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/netip"
@@ -85,6 +86,7 @@ func (r *listenerRows) append(b []byte, l *listeners.Listener) ([]byte, error) {
 	} else {
 		b = strconv.AppendUint(b, uint64(l.UID), 10)
 	}
+	b = appendString(append(b, `,"namespace":`...), cmp.Or(l.Namespace, listeners.HostNamespace))
 	b = append(b, `,"inodes":[`...)
 	for i, inode := range l.Inodes {
 		if i > 0 {

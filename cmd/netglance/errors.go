@@ -109,6 +109,21 @@ func recordFile(file string, err error) error {
 	return &failure{code: exitUsage, err: fmt.Errorf("the recording %q can't be written: %w", file, err), hint: "name a file in a directory that you may write to"}
 }
 
+func spaceUnread(name string, err error) error {
+	return usage(spaceHint(err), "--netns %s: its network can't be read: %w", name, err)
+}
+
+// spaceHint is what helps against a namespace that can't be entered.
+func spaceHint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "run it as root: entering a network namespace needs CAP_SYS_ADMIN"
+	case errors.Is(err, platform.ErrNotRecorded):
+		return "the recording lacks it: record the host again with this netglance"
+	}
+	return "see which there are: netglance listeners --all-namespaces"
+}
+
 func unknownInterface(name string, known []string) error {
 	return usage("the host has: "+strings.Join(known, ", "), "--via %q: no such interface", name)
 }

@@ -31,11 +31,16 @@ security group, a router) is not looked at.`,
   sudo netglance firewall --baseline report.json --fail-on new
                                                 fail only where more is reachable than in an earlier report
   netglance firewall --host web-1.ng --json
+  sudo netglance firewall --all-namespaces      the containers too, each by its own rules
+  sudo netglance firewall --netns web           one of them
   netglance firewall --rules rules.v4 --rules rules.v6 --interfaces eth0=192.0.2.1/24,2001:db8::1/64
                                                 what rules would do that run nowhere yet`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := chosen.parse(); err != nil {
+				return err
+			}
+			if err := a.checkSpaces(); err != nil {
 				return err
 			}
 			if err := judging.parse(); err != nil {
@@ -46,6 +51,8 @@ security group, a router) is not looked at.`,
 	}
 	chosen.register(c.Flags())
 	a.fileFlags.register(c.PersistentFlags())
+	a.registerOne(c.PersistentFlags())
+	a.registerAll(c.Flags())
 	judging.register(c.Flags())
 	c.AddCommand(newExplain(a), newRules(a))
 	return c
@@ -60,13 +67,22 @@ func (a *app) firewall(chosen selection, j *judging) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.look(readAll)
+	surveys, err := a.surveys()
 	if err != nil {
 		return err
 	}
-	in, evaluator := s.input(p)
-	in.Wanted = chosen.listener
-	ports := s.ports(in, evaluator)
+	var in correlate.Input // the host's, or the only one's
+	var ports []correlate.Exposure
+	for i, s := range surveys {
+		this, evaluator := s.input(p)
+		this.Wanted = chosen.listener
+		if i == 0 {
+			in = this
+		}
+		ports = append(ports, s.ports(this, evaluator)...)
+	}
+	correlate.Sort(ports)
+	s := together(surveys)
 	found := j.judge(s, in, ports, known)
 	if a.json {
 		err = report.FirewallJSON(a.out, s.about, ports, found)

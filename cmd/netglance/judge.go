@@ -140,10 +140,10 @@ func (s *survey) input(p *policy.Policy) (correlate.Input, evaluator) {
 	if p != nil && s.clock != nil {
 		now = s.clock()
 	}
-	in := correlate.Input{
+	in := s.beside(correlate.Input{
 		Listeners: s.sockets, Network: s.network, Rules: s.rules, Unread: s.unread, Policy: p, Now: now,
 		Firewall: evaluator,
-	}
+	})
 	if s.foreign == nil {
 		in.Untranslated = sync.OnceValue(func() correlate.Firewall {
 			return firewall.NewEvaluator(s.rules.WithoutNAT(), s.network)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/platform"
 )
 
@@ -12,7 +13,7 @@ func newRecord(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "record FILE",
 		Short: "Write everything that netglance reads of this host into one file",
-		Long: `record reads the host once and keeps the kernel's own answers in one compressed file.
+		Long: `record reads the host once, all its network namespaces too, and keeps the kernel's own answers in one compressed file.
 Every other command takes it with --host and answers as on the host itself. The file
 holds command lines and rules: only its owner may read it. With - it goes to standard output.`,
 		Example: `  sudo netglance record web-1.ng
@@ -32,7 +33,10 @@ func (a *app) record(file string) error {
 		return err
 	}
 	recorder := platform.NewRecorder(host, toolVersion())
-	s := readAll(recorder)
+	s, err := a.readEverything(recorder)
+	if err != nil {
+		return err
+	}
 	if err := a.save(recorder.Recording(), file); err != nil {
 		return recordFile(file, err)
 	}
@@ -42,6 +46,25 @@ func (a *app) record(file string) error {
 	}
 	_, err = fmt.Fprintf(a.err, "%s: %d sockets, %d tables. Look at it with: netglance firewall --host %s\n", file, len(s.sockets), len(s.rules.Tables), file)
 	return internal(err)
+}
+
+// readEverything reads the recorder's host and all its network namespaces, and asks
+// all that an answer may ask.
+func (a *app) readEverything(recorder *platform.Recorder) (*survey, error) {
+	inner := *a
+	inner.open = func(string) (platform.Host, error) { return recorder, nil }
+	if recorder.OS() != "linux" {
+		return readAll(recorder), nil
+	}
+	surveys, err := inner.lookEverywhere()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range surveys {
+		in, _ := s.input(nil)
+		correlate.Analyze(in)
+	}
+	return together(surveys), nil
 }
 
 func (a *app) save(r *platform.Recording, file string) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/netglance/netglance/listeners"
 	"github.com/netglance/netglance/platform"
 	"github.com/netglance/netglance/report"
 )
@@ -28,6 +29,10 @@ type options struct {
 type app struct {
 	world
 	options
+	spaceFlags
+	// machine is the host that was opened, and namespace the one of it that is looked at.
+	machine   *machine
+	namespace listeners.Namespace
 	fileFlags
 }
 
@@ -123,7 +128,8 @@ func (a *app) openHost() (platform.Host, error) {
 	if err != nil {
 		return nil, hostFile(a.host, err)
 	}
-	return host, nil
+	a.machine = newMachine(host)
+	return a.enter(host)
 }
 
 func (a *app) style() report.Style {

@@ -41,7 +41,7 @@ func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
 		if err != nil {
 			return nil, err
 		}
-		return read(host), nil
+		return a.placed(read(host)), nil
 	}
 	if a.host != "" && len(a.interfaceNames) > 0 {
 		return nil, usage("leave --interfaces out: the recorded host has its own", "--host and --interfaces exclude each other")
@@ -57,7 +57,7 @@ func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replace(read(host), given, host)
+	return replace(a.placed(read(host)), given, host)
 }
 
 // maxRules is how large a file of rules may be, in bytes.

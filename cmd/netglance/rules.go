@@ -40,8 +40,7 @@ func (a *app) rules() error {
 
 // reviewRules joins the rules with what listens.
 func (s *survey) reviewRules() correlate.RulesReview {
-	evaluator := s.evaluator()
-	in := correlate.Input{Listeners: s.sockets, Network: s.network, Rules: s.rules, Firewall: evaluator, Unread: s.unread}
+	in, evaluator := s.input(nil)
 	ports := s.ports(in, evaluator)
 	return correlate.ReviewRules(in, firewall.NewEvaluator(s.rules, s.network).Review(), ports, !s.socketsUnread && !s.planned)
 }

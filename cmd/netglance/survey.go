@@ -44,6 +44,10 @@ type survey struct {
 	clock func() time.Time
 	// socketsUnread says that listeners may be missing.
 	socketsUnread bool
+	// namespace is the network namespace that was read, of the machine; nil where
+	// there are no others.
+	namespace listeners.Namespace
+	machine   *machine
 }
 
 // readSockets reads who listens, and nothing else.
@@ -83,6 +87,10 @@ func readAll(host platform.Host) *survey {
 
 func (s *survey) addSockets(host platform.Host) {
 	found, missing := listen(host)
+	s.keepSockets(host, found, missing)
+}
+
+func (s *survey) keepSockets(host platform.Host, found []listeners.Listener, missing []gaps.Gap) {
 	s.sockets = listeners.Serving(found)
 	s.local = localSockets(found, missing)
 	if host.OS() == "linux" {
