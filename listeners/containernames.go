@@ -13,8 +13,8 @@ func (c Container) ShortName() string {
 	if c.Name != "" {
 		return c.Name
 	}
-	if isID(c.ID) {
-		return c.ID[:12]
+	if isHex(c.ID) {
+		return c.ID[:min(len(c.ID), 12)]
 	}
 	return c.ID
 }

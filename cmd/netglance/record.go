@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/platform"
 )
 
@@ -60,6 +63,9 @@ func (a *app) readEverything(recorder *platform.Recorder) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Of a recording that lacks the others, a recording of one namespace can be made.
+	about := &surveys[0].about
+	about.Gaps = slices.DeleteFunc(about.Gaps, func(g gaps.Gap) bool { return a.host != "" && len(surveys) == 1 && errors.Is(g.Err, platform.ErrNotRecorded) })
 	for _, s := range surveys {
 		in, _ := s.input(nil)
 		correlate.Analyze(in)
