@@ -65,7 +65,9 @@ func (a *app) readEverything(recorder *platform.Recorder) (*survey, error) {
 	}
 	// Of a recording that lacks the others, a recording of one namespace can be made.
 	about := &surveys[0].about
-	about.Gaps = slices.DeleteFunc(about.Gaps, func(g gaps.Gap) bool { return a.host != "" && len(surveys) == 1 && errors.Is(g.Err, platform.ErrNotRecorded) })
+	about.Gaps = slices.DeleteFunc(about.Gaps, func(g gaps.Gap) bool {
+		return a.host != "" && len(surveys) == 1 && errors.Is(g.Err, platform.ErrNotRecorded)
+	})
 	for _, s := range surveys {
 		in, _ := s.input(nil)
 		correlate.Analyze(in)
