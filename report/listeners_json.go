@@ -55,7 +55,11 @@ const chunkBytes = 64 << 10
 
 func withListenerGaps(h Host, l *listeners.Listener) Host {
 	if l.Family == 6 && !l.V6OnlyKnown {
-		h = withOwnerGaps(h, "the kernel didn't say whether IPv6 sockets take IPv4 packets too", "run it as root, so that sock_diag answers")
+		hint := ""
+		if h.OS == "linux" {
+			hint = "run it as root, so that sock_diag answers"
+		}
+		h = withOwnerGaps(h, "the kernel didn't say whether IPv6 sockets take IPv4 packets too", hint)
 	}
 	if len(l.Owners) == 0 {
 		h = withOwnerGaps(h, l.OwnerGap, l.OwnerHint)
