@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"scan/twin":                  {"scan", "scan/packets", "firewall", "gaps", "internal/netlink"},
 	"correlate/policy":           {"listeners"},
 	"correlate":                  {"correlate/policy", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
-	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "gaps"},
+	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "scan/packets", "gaps"},
 	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside",
 		"firewall/alf", "firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/oui", "scan/twin", "platform", "gaps"},
 }
@@ -66,6 +66,7 @@ var mayTouchTheHost = map[string]string{
 	"firewall/outside":           "syscall's error numbers",
 	"firewall/ipset":             "syscall's error numbers",
 	"firewall/pf":                "syscall's error numbers",
+	"scan/twin":                  "syscall's error numbers",
 	"report":                     "net.JoinHostPort",
 	"scan/service":               "it speaks over the net.Conn that it is given",
 }

@@ -81,6 +81,8 @@ type Exposure struct {
 	Reasons []Reason
 	// Remedy is what to do about it: commands, or advice in words.
 	Remedy []string
+	// Probe is what packets found there, if any were sent.
+	Probe Probe
 	// Fingerprint names the port across restarts: 16 hex digits.
 	Fingerprint string
 }
@@ -117,6 +119,10 @@ type Reach struct {
 	// seen, are those that it names.
 	ownerUnseen bool
 }
+
+// A Probe is what packets found at a port: State is "open", "closed", "filtered" or
+// "unconfirmed", empty where none was sent; Method is how they were sent: "twin".
+type Probe struct{ State, Method string }
 
 // A Reason says in words why a port has its label.
 type Reason struct {

@@ -75,7 +75,6 @@ func nativeHost(os string) fakeBSD {
 		"ps -axww -o pid=,uid=,user=,lstart=,ucomm=": usualFacts,
 		"ps -axww -o pid=,command=":                  "  640 sshd: /usr/sbin/sshd [listener]\n  811 nginx: master process nginx -c  /etc/nginx.conf\n99999 gone\n",
 		"ps -axww -o pid=,comm=":                     "  640 /usr/sbin/sshd\n  811 nginx\n",
-		"procstat -a -b":                             "  PID COMM                OSREL PATH\n  640 sshd              1402000 /usr/sbin/sshd\n  811 nginx             1402000 -\n  812 nginx worker      1402000 /usr/local/my programs/nginx\n",
 		"ifconfig -a":                                "lo0: flags=8049<UP>\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x1\n",
 		"ifconfig -A":                                "lo0: flags=8049<UP>\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x1\n",
 	}}

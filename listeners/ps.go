@@ -30,40 +30,17 @@ func readPS(host BSDHost) (map[int]Process, error) {
 			p.Command = strings.Fields(rest[:min(len(rest), maxCommandLine)])
 		})
 	}
-	switch host.OS() { // OpenBSD keeps no path
-	case "darwin":
-		readPaths(host, processes, psExecutable, func(rest string) string { return rest })
-	case "freebsd":
-		readPaths(host, processes, []string{"procstat", "-a", "-b"}, afterRelease)
+	if host.OS() != "darwin" {
+		return processes, nil
+	}
+	if text, err := host.Output(psExecutable...); err == nil {
+		eachPSLine(text, processes, func(p *Process, rest string) {
+			if strings.HasPrefix(rest, "/") {
+				p.Executable = rest
+			}
+		})
 	}
 	return processes, nil
-}
-
-// readPaths reads where processes' executables are. What isn't told stays empty.
-func readPaths(host BSDHost, processes map[int]Process, command []string, path func(rest string) string) {
-	text, err := host.Output(command...)
-	if err != nil {
-		return
-	}
-	eachPSLine(text, processes, func(p *Process, rest string) {
-		if found := path(rest); strings.HasPrefix(found, "/") {
-			p.Executable = found
-		}
-	})
-}
-
-// afterRelease is the path in what procstat(1) prints after a pid, "COMM OSREL PATH": the
-// name may hold blanks, so the release, a number, is looked for.
-func afterRelease(rest string) string {
-	before, path, found := strings.Cut(rest, " /")
-	words := strings.Fields(before)
-	if !found || len(words) < 2 {
-		return ""
-	}
-	if _, err := strconv.Atoi(words[len(words)-1]); err != nil {
-		return ""
-	}
-	return "/" + path
 }
 
 // parsePSFacts reads "pid uid user lstart ucomm"; lines of another form are skipped.

@@ -18,13 +18,10 @@ ifconfig -A
 netstat -rn
 netstat -rnW
 netstat -rnl
-netstat -gn
-ifmcstat
 netstat -anvl
 ps -axww -o pid=,uid=,user=,lstart=,ucomm=
 ps -axww -o pid=,comm=
 ps -axww -o pid=,command=
-procstat -a -b
 lsof -nP -iTCP -sTCP:LISTEN -iUDP -F pcuLftPnT
 sockstat -46lw
 sockstat -46l

@@ -125,15 +125,10 @@ func (t *Twin) WriteSetting(name, value string) error {
 	return nil
 }
 
-// Setsockopt writes an option of a raw socket of an address family, as the legacy
-// tables are replaced (IPT_SO_SET_REPLACE, 64).
-func (t *Twin) Setsockopt(family, level, option int, value []byte) error {
-	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-	if err != nil {
-		return fmt.Errorf("raw socket: %w", err)
-	}
-	defer unix.Close(fd)
-	return unix.SetsockoptString(fd, level, option, string(value))
+// ReadFile is the content of a file as the namespace shows it.
+func (t *Twin) ReadFile(name string) ([]byte, error) {
+	name, _ = insideNamespace(name)
+	return readFile(name)
 }
 
 // AgainAsNamespaceRoot runs this program once more, with the same arguments and

@@ -44,9 +44,8 @@ func (s *twinSocket) roomFor(force, plain, bytes int) {
 }
 
 // Transact sends messages, built by internal/netlink.Request, as one datagram, and
-// returns what the kernel said of each: nil where nothing was said against it.
-// Nobody but the last is acknowledged unless its flags ask for that. The other
-// error is that the messages could not be sent.
+// returns what the kernel said against each, nil where nothing. The other error is
+// that they could not be sent.
 func (t *Twin) Transact(protocol int, messages [][]byte) ([]error, error) {
 	s, err := t.socketOf(protocol)
 	if err != nil {
@@ -118,6 +117,10 @@ func (t *Twin) Follow(protocol, group int) (int, error) {
 	t.fds = append(t.fds, fd)
 	s := twinSocket{fd: fd}
 	s.roomFor(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, 64<<20)
+	// A socket without a port of its own hears nothing: the kernel's is 0 too.
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, fmt.Errorf("netlink socket: %w", err)
+	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
 		return 0, fmt.Errorf("netlink group %d: %w", group, err)
 	}

@@ -11,7 +11,7 @@ import (
 const (
 	SocketV6Only      = 1 << iota // no IPv4 packets for an IPv6 socket
 	SocketTransparent             // IP_TRANSPARENT
-	SocketShared                  // SO_REUSEPORT
+	SocketShared                  // SO_REUSEPORT, and of datagrams SO_REUSEADDR
 )
 
 // listening are the sockets of a Twin.
@@ -20,7 +20,13 @@ type listening struct {
 	// datagrams are the numbers of datagram sockets by descriptor.
 	datagrams map[int]int
 	epoll     int
+	// cramped says that the sockets could not have the room that they should.
+	cramped bool
 }
+
+// Cramped says that datagram sockets have room for some hundred datagrams only, as
+// without privilege.
+func (l *listening) Cramped() bool { return l.cramped }
 
 func (l *listening) close() {
 	for _, fd := range l.fds {
@@ -88,6 +94,9 @@ func setOptions(fd, family int, protocol uint8, options int, mark uint32) error 
 	type option struct{ level, name, value int }
 	// Sockets may be bound to addresses that no link has.
 	list := []option{{unix.SOL_SOCKET, unix.SO_REUSEPORT, flag(SocketShared)}, {unix.IPPROTO_IP, unix.IP_FREEBIND, 1}}
+	if protocol != unix.IPPROTO_TCP && options&SocketShared != 0 {
+		list = append(list, option{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1})
+	}
 	if mark != 0 {
 		list = append(list, option{unix.SOL_SOCKET, unix.SO_MARK, int(mark)})
 	}
@@ -129,6 +138,7 @@ func (l *listening) watch(fd, number int) error {
 	}
 	// Room for a whole batch on one port. In a user namespace there is less.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20); err != nil {
+		l.cramped = true
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 64<<20); err != nil {
 			return err
 		}

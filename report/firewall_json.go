@@ -29,9 +29,10 @@ type portJSON struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-// probeJSON is what a packet found. Nothing is sent yet: every port is unconfirmed.
+// probeJSON is what packets found; unconfirmed where none was sent.
 type probeJSON struct {
-	State string `json:"state"`
+	State  string `json:"state"`
+	Method string `json:"method,omitempty"`
 }
 
 type reachJSON struct {
@@ -142,7 +143,7 @@ func port(e correlate.Exposure) portJSON {
 	p := portJSON{
 		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: addressTexts(e.Addresses), Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
 		Label: e.Label.String(), Service: e.Service, Owners: served(owners(e.Owners, e.OwnerGap), e.Served), Kernel: e.Kernel,
-		Reach: make([]reachJSON, 0, len(e.Reach)), Probe: probeJSON{State: "unconfirmed"}, Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
+		Reach: make([]reachJSON, 0, len(e.Reach)), Probe: probeOf(e.Probe), Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
 	}
 	for _, r := range e.Reach {
 		p.Reach = append(p.Reach, reachOf(r))

@@ -10,6 +10,7 @@ import (
 	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/listeners"
+	"github.com/netglance/netglance/scan/twin"
 )
 
 var labelColors = map[correlate.Label]string{
@@ -48,9 +49,13 @@ func worstFirst(ports []correlate.Exposure) []correlate.Exposure {
 func portTable(ports []correlate.Exposure, s Style) *table {
 	t := &table{}
 	spaces := slices.ContainsFunc(ports, func(e correlate.Exposure) bool { return e.Namespace != ports[0].Namespace })
+	probed := slices.ContainsFunc(ports, func(e correlate.Exposure) bool { return e.Probe.State != "" })
 	header := plainCells("LABEL", "PORT", "SERVICE", "OWNER", "REACHABLE FROM", "WHY")
 	if spaces {
 		header = slices.Insert(header, 2, cell{text: "NAMESPACE"})
+	}
+	if probed {
+		header = slices.Insert(header, len(header)-1, cell{text: "FOUND"})
 	}
 	for i := range header {
 		header[i].color = bold
@@ -61,6 +66,9 @@ func portTable(ports []correlate.Exposure, s Style) *table {
 			{text: owner(e)}, {text: reachableFrom(e)}, {text: why(e)}}
 		if spaces {
 			row = slices.Insert(row, 2, cell{text: Clean(e.Namespace)})
+		}
+		if probed {
+			row = slices.Insert(row, len(row)-1, cell{e.Probe.State, foundColors[twin.State(e.Probe.State)]})
 		}
 		t.add(row...)
 	}

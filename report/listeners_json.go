@@ -55,11 +55,7 @@ const chunkBytes = 64 << 10
 
 func withListenerGaps(h Host, l *listeners.Listener) Host {
 	if l.Family == 6 && !l.V6OnlyKnown {
-		hint := ""
-		if h.OS == "linux" {
-			hint = "run it as root, so that sock_diag answers"
-		}
-		h = withOwnerGaps(h, "the kernel didn't say whether IPv6 sockets take IPv4 packets too", hint)
+		h = withOwnerGaps(h, "the kernel didn't say whether IPv6 sockets take IPv4 packets too", "run it as root, so that sock_diag answers")
 	}
 	if len(l.Owners) == 0 {
 		h = withOwnerGaps(h, l.OwnerGap, l.OwnerHint)

@@ -39,6 +39,14 @@ func outputs() map[string]func(io.Writer) error {
 		"rules.json":        func(w io.Writer) error { rules, found := reviewed(); return RulesJSON(w, host(), rules, found) },
 		"explain.txt":       func(w io.Writer) error { return ExplainText(w, host(), answers(), Style{}) },
 		"explain.json":      func(w io.Writer) error { return ExplainJSON(w, gapped(), answers()) },
+		"verify.txt":        func(w io.Writer) error { return VerifyText(w, verification(), Style{}) },
+		"verify-verbose.txt": func(w io.Writer) error {
+			return VerifyText(w, verification(), Style{Verbose: true, Color: true, Width: 150})
+		},
+		"verify.json": func(w io.Writer) error { return VerifyJSON(w, verification()) },
+		"firewall-verified.txt": func(w io.Writer) error {
+			return FirewallText(w, host(), verifiedExposures(), Judgement{}, Style{})
+		},
 		"answer.json":       func(w io.Writer) error { _, err := w.Write(AnswerLine(answers()[0].Explanation)); return err },
 		"answer-error.json": func(w io.Writer) error { _, err := w.Write(ErrorLine(io.ErrUnexpectedEOF)); return err },
 	}

@@ -28,6 +28,12 @@ type failure struct {
 	details []string
 }
 
+// endedElsewhere is the exit code of the same command in another process, which has
+// said all there is to say.
+type endedElsewhere int
+
+func (e endedElsewhere) Error() string { return fmt.Sprintf("ended with %d", int(e)) }
+
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 

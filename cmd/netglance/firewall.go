@@ -10,6 +10,7 @@ import (
 func newFirewall(a *app) *cobra.Command {
 	var chosen selection
 	var judging judging
+	var verify bool
 	c := &cobra.Command{
 		Use:   "firewall",
 		Short: "What is open here, to whom, by which rule, and is it meant to be?",
@@ -46,7 +47,7 @@ security group, a router) is not looked at.`,
 			if err := judging.parse(); err != nil {
 				return err
 			}
-			return a.firewall(chosen, &judging)
+			return a.firewall(chosen, &judging, verify)
 		},
 	}
 	chosen.register(c.Flags())
@@ -54,11 +55,12 @@ security group, a router) is not looked at.`,
 	a.registerOne(c.PersistentFlags())
 	a.registerAll(c.Flags())
 	judging.register(c.Flags())
-	c.AddCommand(newExplain(a), newRules(a))
+	c.Flags().BoolVar(&verify, "verify", false, "ask a real kernel too, in a throwaway copy of the host (netglance firewall verify --help)")
+	c.AddCommand(newExplain(a), newRules(a), newVerify(a))
 	return c
 }
 
-func (a *app) firewall(chosen selection, j *judging) error {
+func (a *app) firewall(chosen selection, j *judging, verify bool) error {
 	p, err := j.readPolicy()
 	if err != nil {
 		return err
@@ -67,7 +69,13 @@ func (a *app) firewall(chosen selection, j *judging) error {
 	if err != nil {
 		return err
 	}
-	surveys, err := a.surveys()
+	read := readAll
+	var twinned *verification
+	if verify {
+		twinned = newVerification()
+		read = twinned.read
+	}
+	surveys, err := a.surveys(read)
 	if err != nil {
 		return err
 	}
@@ -79,7 +87,13 @@ func (a *app) firewall(chosen selection, j *judging) error {
 		if i == 0 {
 			in = this
 		}
-		ports = append(ports, s.ports(this, evaluator)...)
+		found := s.ports(this, evaluator)
+		if verify {
+			if err := a.probePorts(twinned, found, evaluator); err != nil {
+				return err
+			}
+		}
+		ports = append(ports, found...)
 	}
 	correlate.Sort(ports)
 	s := together(surveys)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"runtime/debug"
@@ -46,6 +47,10 @@ func run(ctx context.Context, args []string, w world) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
+	}
+	var ended endedElsewhere
+	if errors.As(err, &ended) {
+		return int(ended)
 	}
 	f := as(err)
 	fmt.Fprintf(w.err, "netglance: %s\n", report.Clean(f.Error()))

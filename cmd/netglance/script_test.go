@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/netglance/netglance/platform"
 )
 
 func TestMain(m *testing.M) {
@@ -36,8 +39,22 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOSTS", hosts)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Condition: condition,
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
+}
+
+// condition knows "twin": that a twin can be made here.
+func condition(name string) (bool, error) {
+	if name != "twin" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	kernel, err := platform.NewTwin()
+	if err != nil {
+		return false, nil
+	}
+	defer kernel.Close()
+	return kernel.Do(func() error { _, err := kernel.OpenLink("probe0", 0, 1); return err }) == nil, nil
 }
 
 func updating() bool {

@@ -139,12 +139,12 @@ func (a *app) everywhere() ([]listeners.Namespace, []gaps.Gap, error) {
 	return within, unseen, nil
 }
 
-// surveys are those that the flags ask for.
-func (a *app) surveys() ([]*survey, error) {
+// surveys are those that the flags ask for; a single host is read with read.
+func (a *app) surveys(read func(platform.Host) *survey) ([]*survey, error) {
 	if a.allNamespaces {
 		return a.lookEverywhere()
 	}
-	s, err := a.look(readAll)
+	s, err := a.look(read)
 	return []*survey{s}, err
 }
 

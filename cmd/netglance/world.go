@@ -23,10 +23,13 @@ type world struct {
 	scanner func() (*scan.Scanner, error)
 	// open gives the host that --host names; "" is this one.
 	open func(file string) (platform.Host, error)
+	// again runs the same command as root of a user namespace, and returns its exit
+	// code; nil where that makes no sense.
+	again func() (int, error)
 }
 
 func system() world {
-	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, errTerminal: stderrTerminal, scanner: newScanner, open: openHost}
+	return world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: stdoutTerminal, errTerminal: stderrTerminal, scanner: newScanner, open: openHost, again: platform.AgainAsNamespaceRoot}
 }
 
 func stdoutTerminal() (int, bool) {

@@ -34,9 +34,7 @@ func Read(host Host) (*firewall.Network, []gaps.Gap) {
 	if len(n.Interfaces) == 0 {
 		return n, []gaps.Gap{{Source: "ifconfig", Reason: "it shows no interface"}}
 	}
-	addBroadcasts(n)
 	found := badLines(nil, "ifconfig", "addresses", bad)
-	found = append(found, readGroups(host, n)...)
 	text, err = host.Output("netstat", routes)
 	if err != nil {
 		return n, append(found, gaps.Gap{Source: "netstat", Reason: "routes could not be read", Err: err})

@@ -14,23 +14,18 @@ import (
 	"github.com/netglance/netglance/internal/golden"
 )
 
-// A printed host is what ifconfig, netstat -rn and what shows groups print, between
-// them a line "--".
+// A printed host is what ifconfig and netstat print, between them a line "--".
 type printed struct{ os, text string }
 
 func (h printed) OS() string { return h.os }
 
 func (h printed) Output(command ...string) ([]byte, error) {
-	parts := append(strings.SplitN(h.text, "--\n", 3), "", "")
-	at := 1
+	links, routes, found := strings.Cut(h.text, "--\n")
 	switch {
-	case command[0] == "ifconfig":
-		at = 0
-	case command[0] == "ifmcstat" || command[1] == "-gn":
-		at = 2
-	}
-	if parts[at] != "" {
-		return []byte(parts[at]), nil
+	case command[0] == "ifconfig" && links != "":
+		return []byte(links), nil
+	case command[0] == "netstat" && found:
+		return []byte(routes), nil
 	}
 	return nil, fmt.Errorf("%s: %w", command[0], fs.ErrNotExist)
 }
@@ -62,9 +57,6 @@ func TestNetworksAsTheirSystemsPrintThem(t *testing.T) {
 					}
 				}
 			}
-			for _, g := range n.Groups {
-				fmt.Fprintf(&text, "group %v dev %d\n", g.Address, g.Interface)
-			}
 			for _, r := range n.Routes {
 				fmt.Fprintf(&text, "%v type %d via %v dev %d\n", r.Destination, r.Type, r.Gateway, r.Interface)
 			}
@@ -85,8 +77,8 @@ func TestANetworkThatCouldNotBeReadIsNoEmptyOne(t *testing.T) {
 		t.Errorf("nothing listed: gaps %+v", found)
 	}
 	n, found = Read(printed{"freebsd", "lo0: flags=8049<UP> mtu 1\n"})
-	if len(n.Interfaces) != 1 || len(found) != 2 || found[0].Source != "ifmcstat" || found[1].Source != "netstat" {
-		t.Errorf("without routes and groups: %+v, gaps %+v", n, found)
+	if len(n.Interfaces) != 1 || len(found) != 1 || found[0].Source != "netstat" {
+		t.Errorf("without routes: %+v, gaps %+v", n, found)
 	}
 }
 
@@ -137,16 +129,9 @@ func FuzzNetwork(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		n := &firewall.Network{}
-		parts := append(strings.SplitN(text, "--\n", 3), "", "")
-		parseLinks(n, []byte(parts[0]))
-		addBroadcasts(n)
-		parseGroups(n, []byte(parts[2]))
-		parseRoutes(n, []byte(parts[1]))
-		for _, g := range n.Groups {
-			if !g.Address.IsMulticast() || g.Interface < 1 || g.Interface > len(n.Interfaces) {
-				t.Errorf("group %+v", g)
-			}
-		}
+		links, routes, _ := strings.Cut(text, "--\n")
+		parseLinks(n, []byte(links))
+		parseRoutes(n, []byte(routes))
 		for _, a := range n.Addresses {
 			if !a.Prefix.IsValid() || a.Interface < 1 || a.Interface > len(n.Interfaces) {
 				t.Errorf("address %+v", a)

@@ -92,7 +92,7 @@ func (ns *Namespace) run(input string, command ...string) (output string, err er
 
 func (ns *Namespace) setUp(layout Layout) error {
 	// Before the links exist: the settings of new links come from "default".
-	if err := ns.writeSysctls(baseSysctls); err != nil {
+	if err := ns.writeSysctls(packets.Quiet); err != nil {
 		return err
 	}
 	links := []string{"link set lo up"}
@@ -241,23 +241,6 @@ func batchFamily(line string) string {
 		}
 	}
 	return ""
-}
-
-// baseSysctls make a namespace quiet, answer every probe, and forget nothing for
-// the sake of a rate.
-var baseSysctls = map[string]string{
-	"ipv4/tcp_syncookies":                    "2", // a SYN leaves no state behind
-	"ipv4/icmp_ratelimit":                    "0",
-	"ipv4/icmp_msgs_per_sec":                 "1000000000",
-	"ipv4/icmp_msgs_burst":                   "1000000000",
-	"ipv6/icmp/ratelimit":                    "0",
-	"ipv4/conf/all/rp_filter":                "0",
-	"ipv4/conf/default/rp_filter":            "0",
-	"ipv4/conf/all/send_redirects":           "0",
-	"ipv4/conf/default/send_redirects":       "0",
-	"ipv6/conf/default/accept_dad":           "0",
-	"ipv6/conf/default/accept_ra":            "0",
-	"ipv6/conf/default/router_solicitations": "0",
 }
 
 func (ns *Namespace) writeSysctls(settings map[string]string) error {
