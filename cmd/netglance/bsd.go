@@ -19,8 +19,8 @@ func (s *survey) addBSDRules(host platform.Host) {
 	s.foreign = undecided{}
 	network, unseen := ifconfig.Read(host)
 	s.network = network
-	listing, unread := pf.Collect(host)
-	if listing != nil {
+	rules, unread := pf.Read(host, network)
+	if rules != nil {
 		s.about.Backends = []string{"pf"}
 		unread = append(unread, gaps.Gap{
 			Source: "pf",

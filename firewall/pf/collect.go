@@ -52,6 +52,10 @@ type ListedTable struct {
 	Unread bool
 }
 
+// reserved is the anchor in which the kernel keeps the addresses of interfaces
+// (PF_RESERVED_ANCHOR).
+const reserved = "_pf"
+
 // maxAnchors is how many anchors are asked for: each takes several runs of pfctl.
 const maxAnchors = 2000
 
@@ -137,7 +141,7 @@ func (c *collector) defaultBlock() bool {
 func (c *collector) anchors() []string {
 	paths := []string{""}
 	for line := range strings.Lines(string(c.need("-v", "-s", "Anchors"))) {
-		if path := strings.TrimSpace(line); path != "" {
+		if path := strings.TrimSpace(line); path != "" && path != reserved && !strings.HasPrefix(path, reserved+"/") {
 			paths = append(paths, path)
 		}
 	}
