@@ -15,6 +15,8 @@ type Judgement struct {
 	Policy   string
 	Findings []correlate.Finding
 	Asserted []correlate.Asserted
+	// Gate says which findings were asked to fail the run; nil if none were.
+	Gate func(correlate.Finding) bool
 }
 
 // Message is a finding in one sentence, for people who don't see the table.

@@ -157,3 +157,7 @@ func as(err error) *failure {
 const exitInterrupted = 130
 
 var scanInterrupted = &failure{code: exitInterrupted, err: errors.New("interrupted: what is missing was not asked")}
+
+func reportFile(file string, err error) error {
+	return &failure{code: exitUsage, err: fmt.Errorf("the report %q can't be written: %w", file, err), hint: "name a file in a directory that you may write to"}
+}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/netglance/netglance/correlate"
@@ -23,7 +25,13 @@ func newFirewall(a *app) *cobra.Command {
   unknown      could not be decided; what is missing is named
 
 "exposed" means that this host would let the packet in. What lies before it (a cloud's
-security group, a router) is not looked at.`,
+security group, a router) is not looked at.
+
+--format takes one format for standard output, and any number of files beside it:
+
+  --format text --format sarif=netglance.sarif --format junit=netglance.xml
+
+` + formatList(),
 		Example: `  sudo netglance firewall
   sudo netglance firewall -v                    all reasons, and what to do
   sudo netglance firewall --fail-on exposed     exit code 1 if a port is exposed
@@ -36,7 +44,8 @@ security group, a router) is not looked at.`,
   sudo netglance firewall --netns web           one of them
   netglance firewall --rules rules.v4 --rules rules.v6 --interfaces eth0=192.0.2.1/24,2001:db8::1/64
                                                 what rules would do that run nowhere yet`,
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{formatsOf: strings.Join(firewallFormats(), ","), toFiles: "yes"},
 		RunE: func(*cobra.Command, []string) error {
 			if err := chosen.parse(); err != nil {
 				return err
@@ -98,13 +107,8 @@ func (a *app) firewall(chosen selection, j *judging, verify bool) error {
 	correlate.Sort(ports)
 	s := together(surveys)
 	found := j.judge(s, in, ports, known)
-	if a.json {
-		err = report.FirewallJSON(a.out, s.about, ports, found)
-	} else {
-		err = report.FirewallText(a.out, s.about, ports, found, a.style())
-	}
-	if err != nil {
-		return internal(err)
+	if err := a.writeFirewall(report.Firewall{Host: s.about, Ports: ports, Judgement: found}); err != nil {
+		return err
 	}
 	return j.gate(ports, found, s)
 }

@@ -96,10 +96,15 @@ func gateWords() []string {
 
 func (g gates) any() bool { return len(g.labels)+len(g.kinds) > 0 || g.least != nil }
 
+// hit says that the finding is of a kind or severity that was asked for.
+func (g gates) hit(f correlate.Finding) bool {
+	return slices.Contains(g.kinds, f.Kind) || g.least != nil && f.Severity >= *g.least
+}
+
 // hits are the findings and labels that end the run with 1, in words.
 func (g gates) hits(ports []correlate.Exposure, found []correlate.Finding) (out []string) {
 	for _, f := range found {
-		if f.Counts() && (slices.Contains(g.kinds, f.Kind) || g.least != nil && f.Severity >= *g.least) {
+		if f.Counts() && g.hit(f) {
 			out = append(out, string(f.Kind)+": "+report.Message(f))
 		}
 	}
@@ -161,6 +166,9 @@ func (j *judging) judge(s *survey, in correlate.Input, ports []correlate.Exposur
 	if in.Policy != nil {
 		out.Policy = in.Policy.File
 		out.Asserted = s.asserted(in)
+	}
+	if j.gates.any() {
+		out.Gate = func(f correlate.Finding) bool { return j.gates.hit(f) }
 	}
 	out.Findings = correlate.Findings(in, ports, out.Asserted)
 	if known != nil {

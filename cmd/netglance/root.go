@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"runtime/debug"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,9 +17,11 @@ import (
 
 // options are the global flags.
 type options struct {
-	host    string
+	host string
+	// json says that standard output gets JSON; outputs are all that were asked for.
 	json    bool
-	format  string
+	formats []string
+	outputs []output
 	noColor bool
 	quiet   bool
 	verbose bool
@@ -81,16 +82,13 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 			if err := noEmptyFlag(c); err != nil {
 				return err
 			}
-			if a.format == formatNmap && c.Name() == "scan" && !a.json {
-				return nil
-			}
-			return a.checkFormat()
+			return a.checkFormat(c)
 		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.host, "host", "", "answer for the host recorded in `FILE` instead of this one")
 	flags.BoolVar(&a.json, "json", false, "JSON on standard output (same as --format json)")
-	flags.StringVar(&a.format, "format", "", "output `FORMAT`: text or json")
+	flags.StringArrayVar(&a.formats, "format", nil, "output `FORMAT`: text or json; a command that has more says so")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colors (also with NO_COLOR set)")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "just the answer: no header, no notes")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "every reason, and what to do about it")
@@ -113,19 +111,6 @@ func noEmptyFlag(c *cobra.Command) (err error) {
 		}
 	})
 	return err
-}
-
-var formats = []string{"text", "json"}
-
-func (a *app) checkFormat() error {
-	if a.format != "" && !slices.Contains(formats, a.format) {
-		return usage("use --format text or --format json", "--format %q: no such format", a.format)
-	}
-	if a.json && a.format == "text" {
-		return usage("use one of them", "--json and --format text exclude each other")
-	}
-	a.json = a.json || a.format == "json"
-	return nil
 }
 
 func (a *app) openHost() (platform.Host, error) {

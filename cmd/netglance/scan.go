@@ -45,8 +45,9 @@ const commonPorts, commonUDPPorts = 1000, 100
 func newScan(a *app) *cobra.Command {
 	var f scanFlags
 	c := &cobra.Command{
-		Use:   "scan [HOST|NETWORK|RANGE]...",
-		Short: "What answers, on this host or on the local network?",
+		Use:         "scan [HOST|NETWORK|RANGE]...",
+		Annotations: map[string]string{formatsOf: "text,json," + formatNmap},
+		Short:       "What answers, on this host or on the local network?",
 		Long: `scan asks ports and tells what came back: open, closed, filtered or, where silence
 may mean either, open|filtered, each with the reason in nmap's words.
 
@@ -132,7 +133,7 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 
 func (a *app) writeScan(about report.Host, answer report.Scan) error {
 	switch {
-	case a.format == formatNmap:
+	case a.prints(formatNmap):
 		return report.ScanNmap(a.out, about, answer)
 	case a.json:
 		return report.ScanJSON(a.out, about, answer)
