@@ -4,10 +4,12 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/alf"
 	"github.com/netglance/netglance/firewall/ifconfig"
 	"github.com/netglance/netglance/firewall/pf"
 	"github.com/netglance/netglance/gaps"
+	"github.com/netglance/netglance/listeners"
 	"github.com/netglance/netglance/platform"
 )
 
@@ -58,4 +60,20 @@ func ipfw(host platform.Host) []gaps.Gap {
 		}
 	}
 	return nil
+}
+
+// bsdSockets are the sockets as pf's rules about users want them; nil where some of
+// them, or their users, could not be read.
+func bsdSockets(all []listeners.Listener, missing []gaps.Gap) []firewall.LocalSocket {
+	if slices.ContainsFunc(missing, func(g gaps.Gap) bool { return errors.Is(g.Err, listeners.ErrSocketsUnread) }) {
+		return nil
+	}
+	sockets := []firewall.LocalSocket{}
+	for _, l := range all {
+		if l.UIDUnknown || !l.V6OnlyKnown {
+			return nil
+		}
+		sockets = append(sockets, localSocket(map[string]uint8{"tcp": 6, "udp": 17}[l.Transport()], l))
+	}
+	return sockets
 }

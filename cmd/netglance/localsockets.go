@@ -17,7 +17,9 @@ import (
 // themselves: an answer that depends on them says so.
 func readFates(host platform.Host) *survey {
 	if host.OS() != "linux" {
-		return readRules(host)
+		s := readRules(host)
+		s.network.Sockets = bsdSockets(listeners.ReadBSD(host))
+		return s
 	}
 	var found []firewall.LocalSocket
 	var before []firewall.Outsider

@@ -93,6 +93,9 @@ func (s *survey) addSockets(host platform.Host) {
 func (s *survey) keepSockets(host platform.Host, found []listeners.Listener, missing []gaps.Gap) {
 	s.sockets = listeners.Serving(found)
 	s.local = localSockets(found, missing)
+	if isBSD(host.OS()) {
+		s.local = bsdSockets(found, missing)
+	}
 	if host.OS() == "linux" {
 		programs, unseen := outside.Sockets(host, cgroups(found))
 		s.outsiders, missing = programs, append(missing, unseen...)

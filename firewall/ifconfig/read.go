@@ -13,6 +13,8 @@ import (
 type Host interface {
 	// Output is what a program prints; the platform's Host says which may be asked for.
 	Output(command ...string) ([]byte, error)
+	// Sysctl is a node's bytes.
+	Sysctl(name string) ([]byte, error)
 	OS() string // named like GOOS
 }
 

@@ -2,6 +2,7 @@ package ifconfig
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,13 @@ func (h printed) Output(command ...string) ([]byte, error) {
 		return []byte(routes), nil
 	}
 	return nil, fmt.Errorf("%s: %w", command[0], fs.ErrNotExist)
+}
+
+func (h printed) Sysctl(name string) ([]byte, error) {
+	if h.os == "openbsd" && name == "net.inet.ip.forwarding" {
+		return binary.NativeEndian.AppendUint32(nil, 2), nil // with IPsec only
+	}
+	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
 func readPrinted(t testing.TB, os string) printed {
@@ -60,6 +68,7 @@ func TestNetworksAsTheirSystemsPrintThem(t *testing.T) {
 			for _, r := range n.Routes {
 				fmt.Fprintf(&text, "%v type %d via %v dev %d\n", r.Destination, r.Type, r.Gateway, r.Interface)
 			}
+			fmt.Fprintf(&text, "settings %v\n", n.Settings)
 			for _, g := range found {
 				fmt.Fprintf(&text, "gap: %s: %s\n", g.Source, g.Reason)
 			}
