@@ -2,10 +2,11 @@ package service
 
 import (
 	_ "embed"
-	"strconv"
 	"strings"
 	"sync"
 )
+
+//go:generate go run names_gen.go /usr/share/wireshark/services /etc/services
 
 // A line a port: number, then the name for both protocols, or "name/tcp" and
 // "name/udp" for one.
@@ -25,15 +26,12 @@ var names = sync.OnceValue(func() map[port]string {
 		if len(fields) == 0 || fields[0] == "#" {
 			continue
 		}
-		number, err := strconv.ParseUint(fields[0], 10, 16)
-		if err != nil {
-			panic(err) // a test reads the whole table
-		}
+		number := mustPort(fields[0])
 		for _, f := range fields[1:] {
 			name, protocol, one := strings.Cut(f, "/")
 			for _, p := range []string{"tcp", "udp"} {
 				if !one || p == protocol {
-					table[port{p, uint16(number)}] = name
+					table[port{p, number}] = name
 				}
 			}
 		}

@@ -41,6 +41,8 @@ type Service struct {
 	TLS *TLS
 	// StartTLS says that a plain-text connection can be upgraded.
 	StartTLS bool
+	// Obsolete are protocol versions that it speaks and nobody should: "SMB 1", "TLS 1.0".
+	Obsolete []string
 	// Access is what a stranger may do.
 	Access Access
 	// Banner is the beginning of what it said first, or answered.
