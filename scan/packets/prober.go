@@ -271,9 +271,15 @@ func (p *Prober) drain(link *Link, r *round) error {
 }
 
 func (r *round) received(number uint32, port uint16) {
-	if o := r.outcome(number); o != nil && o.Kind == Dropped {
+	if o := r.outcome(number); r.open(o) {
 		*o = Outcome{Kind: Accepted, To: netip.AddrPortFrom(netip.Addr{}, port)}
 	}
+}
+
+// open says that a probe's outcome may still be told. What the host itself answers
+// outweighs that the packet left: that was a copy, which a rule may send anywhere.
+func (r *round) open(o *Outcome) bool {
+	return o != nil && (o.Kind == Dropped || o.Kind == Forwarded && !r.answering)
 }
 
 // saw notes a packet that came out of a link. The first one of a probe tells.
@@ -281,11 +287,11 @@ func (r *round) saw(s sighting, link *Link) {
 	isTCP := s.protocol == protocolTCP
 	switch {
 	case s.icmp:
-		if o := r.outcome(s.seq); o != nil && o.Kind == Dropped {
+		if o := r.outcome(s.seq); r.open(o) {
 			*o = Outcome{Kind: Unreachable, Via: link.Name, ICMPType: s.icmpType, ICMPCode: s.icmpCode}
 		}
 	case isTCP && s.flags&flagRST != 0:
-		if o := r.outcome(s.ack - 1); o != nil && o.Kind == Dropped {
+		if o := r.outcome(s.ack - 1); r.open(o) {
 			*o = Outcome{Kind: Reset, Via: link.Name}
 		}
 	case isTCP && s.flags&(flagSYN|flagACK) == flagSYN|flagACK:
@@ -301,13 +307,10 @@ func (r *round) saw(s sighting, link *Link) {
 
 func (r *round) sawAnswer(number uint32, link *Link) {
 	o := r.outcome(number)
-	if o == nil {
-		return
-	}
-	switch o.Kind {
-	case Dropped:
+	switch {
+	case r.open(o):
 		*o = Outcome{Kind: Accepted, Via: link.Name}
-	case Forwarded:
+	case o != nil && o.Kind == Forwarded:
 		o.Answered = true
 	}
 }
@@ -325,6 +328,9 @@ func (r *round) sawForwarded(s sighting, link *Link) {
 func (p *Prober) answer(r *round) error {
 	r.answering = true
 	for _, d := range r.forwarded {
+		if r.outcome(d.seq).Kind != Forwarded {
+			continue // it was a copy
+		}
 		err := p.write(d.link, segment{
 			protocol: d.protocol, from: d.to, to: d.from,
 			seq: d.seq, ack: d.seq + 1, flags: flagSYN | flagACK,

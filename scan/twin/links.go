@@ -225,8 +225,8 @@ func rising(l firewall.Interface, master *firewall.Interface) request {
 	return linkMessage(l.Index, l.Flags&flagUp, flagUp, b, 0, "the link "+l.Name+" being up")
 }
 
-// addPorts notes which links are ports of which bridge, and gives a bridge without
-// any a port, so that packets can come in by it.
+// addPorts notes which links are ports of which bridge, and gives a bridge with
+// addresses and no port one, so that packets can come in by it.
 func (t *Twin) addPorts(all []firewall.Interface) error {
 	for _, bridge := range all {
 		if bridge.Kind != "bridge" {
@@ -245,18 +245,25 @@ func (t *Twin) addPorts(all []firewall.Interface) error {
 				ports = append(ports, l.Name)
 			}
 		}
-		if len(ports) == 0 {
+		if len(ports) == 0 && t.addressed(bridge) {
 			name, err := t.addPort(bridge, all)
 			if err != nil {
 				return err
 			}
 			ports = append(ports, name)
 		}
-		if bridge.Up() {
+		if bridge.Up() && len(ports) > 0 {
 			t.entrances[bridge.Name] = ports
 		}
 	}
 	return nil
+}
+
+// addressed says that a link has an address that is not link-local.
+func (t *Twin) addressed(l firewall.Interface) bool {
+	return slices.ContainsFunc(t.host.Network.Addresses, func(a firewall.Address) bool {
+		return a.Interface == l.Index && !a.Prefix.Addr().IsLinkLocalUnicast()
+	})
 }
 
 func (t *Twin) addPort(bridge firewall.Interface, all []firewall.Interface) (string, error) {

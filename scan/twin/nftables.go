@@ -61,8 +61,10 @@ const (
 	setAnonymous = 1
 
 	elementList       = 3
+	elementKey        = 1
 	elementFlags      = 3
 	elementExpiration = 5
+	elementEnd        = 1 // NFT_SET_ELEM_INTERVAL_END
 
 	objectType     = 3
 	objectData     = 4
@@ -263,6 +265,9 @@ func replayElements(data []byte) replayed {
 	var elements []byte
 	for _, e := range rawAttributes(attribute(list, elementList)) {
 		left := without(e.data(), func(number uint16) bool { return number == elementExpiration })
+		if word(attribute(e.data(), elementFlags))&elementEnd != 0 {
+			left = keep(e.data(), elementKey, elementFlags) // the end of a range has nothing else
+		}
 		elements = netlink.AppendAttribute(elements, e.number|nested, left)
 	}
 	b = netlink.AppendAttribute(b, elementList|nested, elements)

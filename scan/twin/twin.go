@@ -108,3 +108,22 @@ func (t *Twin) unlike(what string, err error) {
 
 // errNotRecorded says that a host's bytes were not read.
 var errNotRecorded = errors.New("it was not read")
+
+// Probe sends probes and tells what became of each, every one a new flow's first packet.
+func (t *Twin) Probe(probes []packets.Probe) (outcomes []packets.Outcome, err error) {
+	var far []netip.Addr
+	for _, p := range probes {
+		far = append(far, p.From, p.To)
+	}
+	err = t.kernel.Do(func() error {
+		if err := t.meet(far); err != nil {
+			return err
+		}
+		if err := t.prober.Forget(); err != nil {
+			return err
+		}
+		outcomes, err = t.prober.Probe(probes)
+		return err
+	})
+	return outcomes, err
+}
