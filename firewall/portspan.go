@@ -30,6 +30,11 @@ func (e *Evaluator) PortSpans(q Query) []PortSpan {
 	if w.exhausted != bdd.False {
 		w.decide(w.exhausted, Undecided, Decision{}, nil)
 	}
+	return w.portSpans()
+}
+
+// portSpans are those of the outcomes.
+func (w *walker) portSpans() []PortSpan {
 	ends := map[uint16]bool{0xffff: true}
 	sure := true
 	seen := map[bdd.Node]bool{}

@@ -91,7 +91,10 @@ func (p *parser) antispoofFor(from *draft, name string, dynamic bool) error {
 // known of it. Names that begin with lo are.
 func (p *parser) isLoopback(name string) (loopback, known bool) {
 	for _, link := range p.links.of(name) {
-		return link.Loopback(), true
+		return link.Loopback() && link.Name == name, true // a group has no flags
+	}
+	if p.links.network != nil {
+		return false, true
 	}
 	return len(name) > 1 && name[:2] == "lo" && (len(name) == 2 || name[2] >= '0' && name[2] <= '9'), false
 }

@@ -29,17 +29,6 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func FuzzInterfaces(f *testing.F) {
-	f.Add(homeInterfaces)
-	f.Add(`[{"name":"em0","flags":["broadcast"],"addresses":[{"prefix":"10.0.0.1/8"}]}]`)
-	f.Fuzz(func(t *testing.T, text string) {
-		n, err := ReadInterfaces("fuzz", []byte(text))
-		if err == nil && n == nil {
-			t.Error("neither interfaces nor an error")
-		}
-	})
-}
-
 func FuzzTableEntries(f *testing.F) {
 	f.Add("192.0.2.1\n! 192.0.2.2\n10/8 # comment\nfe80::1%em0\n")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -14,7 +14,17 @@ func (p *parser) hosts() ([]Address, error) {
 		out = append(out, found...)
 		return err
 	})
-	return out, err
+	return p.withoutAny(out), err
+}
+
+// withoutAny leaves "any" alone of a list that has it, as pfctl does today.
+func (p *parser) withoutAny(list []Address) []Address {
+	for _, a := range list {
+		if a.Kind == Any && !a.Not && p.options.Dialect != MacOS {
+			return []Address{a}
+		}
+	}
+	return list
 }
 
 // host reads one address; a name may stand for several.
@@ -221,7 +231,7 @@ func (p *parser) tableName() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name, _, _ = strings.Cut(name, ":")
+	name = withoutCount(name)
 	if name == "" || len(name) > 31 {
 		return "", at.errorf("invalid table name %q", at.text)
 	}

@@ -157,6 +157,6 @@ func icmpCodeName(kind, code int, family uint8) (string, bool) {
 
 // Accounts that come with the systems. Others are known by name only.
 var (
-	baseUsers  = map[Dialect]map[string]uint32{OpenBSD: {"root": 0, "daemon": 1, "operator": 2, "bin": 3, "nobody": 32767, "sshd": 27}, FreeBSD: {"root": 0, "toor": 0, "daemon": 1, "operator": 2, "bin": 3, "nobody": 65534, "sshd": 22, "www": 80, "unbound": 59}, MacOS: {"root": 0, "daemon": 1, "_mdnsresponder": 65}}
+	baseUsers  = map[Dialect]map[string]uint32{OpenBSD: {"root": 0, "daemon": 1, "operator": 2, "bin": 3, "nobody": 32767, "sshd": 27, "_pbuild": 55, "www": 67}, FreeBSD: {"root": 0, "toor": 0, "daemon": 1, "operator": 2, "bin": 3, "nobody": 65534, "sshd": 22, "www": 80, "unbound": 59}, MacOS: {"root": 0, "daemon": 1, "_mdnsresponder": 65}}
 	baseGroups = map[Dialect]map[string]uint32{OpenBSD: {"wheel": 0, "daemon": 1, "operator": 5, "bin": 7, "nobody": 32767, "sshd": 27}, FreeBSD: {"wheel": 0, "daemon": 1, "operator": 5, "bin": 7, "nobody": 65534, "sshd": 22, "www": 80}, MacOS: {"wheel": 0, "daemon": 1}}
 )

@@ -179,18 +179,3 @@ func TestDialectIsToldByTheRules(t *testing.T) {
 		}
 	}
 }
-
-func TestInterfacesInJSONAreThoseInText(t *testing.T) {
-	n, err := ReadInterfaces("i.json", []byte(`[{"name":"em0","flags":["broadcast"],"groups":["egress"],
-		"addresses":[{"prefix":"203.0.113.5/24","broadcast":"203.0.113.255"}]},
-		{"name":"tun0","flags":["pointopoint"],"addresses":[{"prefix":"172.16.0.1/32","peer":"172.16.0.2"}]}]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(n.Interfaces) != 2 || n.Interfaces[0].GroupNames[0] != "egress" || n.Addresses[1].Peer.String() != "172.16.0.2" {
-		t.Errorf("%+v", n)
-	}
-	if _, err := ReadInterfaces("i", []byte("if em0 B\naddr 10.0.0.300/8\n")); err == nil || !strings.HasPrefix(err.Error(), "i:2:") {
-		t.Errorf("the error names no line: %v", err)
-	}
-}

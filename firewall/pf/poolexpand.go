@@ -228,9 +228,9 @@ func (p *parser) bothWays(r Rule) []*Rule {
 	r.BinatTo = nil
 	out, in := r, r
 	out.Direction = Out
-	out.NATTo = &Pool{Addresses: pool.Addresses, StaticPort: true, NoPort: true, Type: pool.Type}
+	out.NATTo = &Pool{Addresses: pool.Addresses, StaticPort: true, NoPort: true, Type: pool.Type, binat: true}
 	in.Direction = In
-	in.RDRTo = &Pool{Addresses: []Address{r.Source.Address}, NoPort: true}
+	in.RDRTo = &Pool{Addresses: []Address{r.Source.Address}, NoPort: true, binat: true}
 	in.Source.Address = r.Destination.Address
 	in.Source.Port, in.Destination.Port = r.Destination.Port, r.Source.Port
 	in.Destination.Address = pool.Addresses[0]

@@ -192,7 +192,7 @@ func (l *Log) text() string {
 	if l.User {
 		options = append(options, "user")
 	}
-	if l.To != "" {
+	if l.To != "" && l.To != "pflog0" {
 		options = append(options, "to "+l.To)
 	}
 	if options == nil {

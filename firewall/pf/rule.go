@@ -277,6 +277,8 @@ type Pool struct {
 	Options    []string // endpoint-independent, prefer-ipv6-nexthop, extfilter …
 	// NoPort says that nothing was said of ports.
 	NoPort bool
+	// binat says that host parts stay, as binat-to has it.
+	binat bool
 }
 
 // AFTranslation is af-to.

@@ -131,7 +131,7 @@ func (s *State) settle(at token) error {
 	if s.srcConnRateSeconds > 0 {
 		s.setTimeout("src.track", s.srcConnRateSeconds)
 	}
-	if s.Max > 0 && !s.has("adaptive.start") && !s.has("adaptive.end") {
+	if s.Max > 1 && !s.has("adaptive.start") && !s.has("adaptive.end") {
 		s.Timeouts = append(s.Timeouts, Timeout{"adaptive.start", s.Max * 6 / 10}, Timeout{"adaptive.end", s.Max * 12 / 10})
 	}
 	return nil

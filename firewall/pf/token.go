@@ -72,6 +72,8 @@ type lexer struct {
 	inputs   []*input
 	macros   map[string]string
 	expanded int
+	// quoting says that a string in quotes is being read.
+	quoting bool
 }
 
 func newLexer(name, text string, macros map[string]string) *lexer {
@@ -85,12 +87,16 @@ func newLexer(name, text string, macros map[string]string) *lexer {
 
 func (l *lexer) push(in *input) { l.inputs = append(l.inputs, in) }
 
-// get returns the next byte; a backslash before the end of a line continues it.
+// get returns the next byte. A backslash before the end of a line continues it;
+// outside of quotes one before anything else means nothing (lgetc).
 func (l *lexer) get() (byte, bool) {
 	in := l.inputs[len(l.inputs)-1]
 	for in.at+1 < len(in.text) && in.text[in.at] == '\\' && in.text[in.at+1] == '\n' {
 		in.at += 2
 		in.line++
+	}
+	if !l.quoting && in.at+1 < len(in.text) && in.text[in.at] == '\\' {
+		in.at++
 	}
 	if in.at >= len(in.text) {
 		return 0, false
@@ -200,6 +206,8 @@ func (l *lexer) expand() error {
 // as pfctl does.
 func (l *lexer) quotedString(quote byte) (token, error) {
 	t := l.token(quoted, "")
+	l.quoting = true
+	defer func() { l.quoting = false }()
 	var text strings.Builder
 	for {
 		c, ok := l.get()

@@ -1,7 +1,6 @@
 package pf
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -13,23 +12,9 @@ import (
 // IFF_LOOPBACK, IFF_POINTOPOINT, the same numbers on all systems.
 const flagUp, flagLoopback = 1, 8
 
-// ReadInterfaces reads a table of interfaces, their groups and addresses, as
-// text:
-//
-//	if em0 B em,egress
-//	addr 192.0.2.10/24 192.0.2.255
-//	addr 2001:db8::10/64
-//
-// (L loopback, B broadcast, P point to point; behind an address its broadcast
-// address or the other end), or as JSON:
-//
-//	[{"name":"em0","flags":["broadcast"],"groups":["em","egress"],
-//	  "addresses":[{"prefix":"192.0.2.10/24","broadcast":"192.0.2.255"}]}]
+// ReadInterfaces reads a table of interfaces as the corpora have it; the command has
+// its own reader.
 func ReadInterfaces(name string, text []byte) (*firewall.Network, error) {
-	trimmed := strings.TrimSpace(string(text))
-	if strings.HasPrefix(trimmed, "[") || strings.HasPrefix(trimmed, "{") {
-		return interfacesJSON(name, text)
-	}
 	n := &firewall.Network{}
 	number := 0
 	for line := range strings.Lines(string(text)) {
@@ -134,56 +119,4 @@ func parsePrefix(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q is no address with a mask", text)
 	}
 	return prefix, nil
-}
-
-func interfacesJSON(name string, text []byte) (*firewall.Network, error) {
-	type address struct {
-		Prefix    string `json:"prefix"`
-		Broadcast string `json:"broadcast"`
-		Peer      string `json:"peer"`
-	}
-	type link struct {
-		Name      string    `json:"name"`
-		Flags     []string  `json:"flags"`
-		Groups    []string  `json:"groups"`
-		Addresses []address `json:"addresses"`
-	}
-	var list []link
-	if strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
-		var whole struct {
-			Interfaces []link `json:"interfaces"`
-		}
-		if err := json.Unmarshal(text, &whole); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		list = whole.Interfaces
-	} else if err := json.Unmarshal(text, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	n := &firewall.Network{}
-	for _, l := range list {
-		flags := ""
-		for _, f := range l.Flags {
-			switch f {
-			case "loopback":
-				flags += "L"
-			case "broadcast":
-				flags += "B"
-			case "pointopoint", "pointtopoint", "point to point":
-				flags += "P"
-			}
-		}
-		if l.Name == "" {
-			return nil, fmt.Errorf("%s: an interface without a name", name)
-		}
-		if err := addInterface(n, l.Name, flags, strings.Join(l.Groups, ",")); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		for _, a := range l.Addresses {
-			if err := addAddress(n, a.Prefix, a.Broadcast+a.Peer); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-	}
-	return n, nil
 }

@@ -1,0 +1,149 @@
+package pf
+
+import (
+	"net/netip"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+// An Evaluator answers what a host's pf does to the first packets of new flows. It
+// is safe for concurrent use.
+type Evaluator struct {
+	rules   *Ruleset
+	network *firewall.Network
+	links   *links
+	byName  map[string]*firewall.Interface
+	// chains and model are the rulesets and rules as answers name them.
+	chains map[chainKey]*firewall.Chain
+	model  map[*Rule]*firewall.Rule
+	table  *firewall.Table
+}
+
+type chainKey struct {
+	anchor *Anchor
+	action Action
+}
+
+// NewEvaluator prepares rules for questions about a host with that network.
+func NewEvaluator(rs *Ruleset, n *firewall.Network) *Evaluator {
+	e := &Evaluator{
+		rules: rs, network: n, links: newLinks(n, rs.Dialect),
+		byName: make(map[string]*firewall.Interface),
+		chains: make(map[chainKey]*firewall.Chain),
+		model:  make(map[*Rule]*firewall.Rule),
+		table:  &firewall.Table{Backend: firewall.PF, Family: firewall.FamilyInet, Name: "pf"},
+	}
+	for i := range n.Interfaces {
+		e.byName[n.Interfaces[i].Name] = &n.Interfaces[i]
+	}
+	rs.Main.walk(e.addModel)
+	return e
+}
+
+// Model is the rules as answers name them.
+func (e *Evaluator) Model() *firewall.Ruleset {
+	return &firewall.Ruleset{Tables: []*firewall.Table{e.table}}
+}
+
+// Reach says for every source address what happens to its first packet: a
+// partition of all addresses of the query's family, the largest part first.
+func (e *Evaluator) Reach(q firewall.Query) []firewall.Part {
+	parts, _ := e.answer(q, nil)
+	return parts
+}
+
+// Explain follows the query's packet.
+func (e *Evaluator) Explain(q firewall.Query) firewall.Explanation {
+	var path []firewall.PathStep
+	parts, _ := e.answer(q, &path)
+	return firewall.Explanation{Part: firewall.OneAnswer(parts), Path: path}
+}
+
+// PortSpans splits the ports from 1 on into those that the rules treat alike. The
+// query's port doesn't matter.
+func (e *Evaluator) PortSpans(q firewall.Query) []firewall.PortSpan {
+	q.Port, q.Source = 0, netip.Addr{}
+	_, s := e.answer(q, nil)
+	if s == nil {
+		return []firewall.PortSpan{{First: 1, Last: 0xffff, Sure: true}}
+	}
+	return s.PortSpans()
+}
+
+func (e *Evaluator) answer(q firewall.Query, path *[]firewall.PathStep) ([]firewall.Part, *firewall.Space) {
+	if !q.Destination.IsValid() {
+		return []firewall.Part{{DecidedBy: firewall.Decision{Text: "the question names no destination address"}}}, nil
+	}
+	q.Destination, q.Source = q.Destination.WithZone("").Unmap(), q.Source.WithZone("")
+	if q.Destination.Is4() {
+		q.Source = q.Source.Unmap()
+	}
+	if q.Source.IsValid() && q.Source.BitLen() != q.Destination.BitLen() {
+		return []firewall.Part{{DecidedBy: firewall.Decision{Text: "source and destination are of different families"}}}, nil
+	}
+	s := firewall.NewSpace()
+	w := &walk{e: e, s: s, path: path}
+	w.inbound(q)
+	return s.Parts(q), s
+}
+
+// A walk follows the packets of one question.
+type walk struct {
+	e    *Evaluator
+	s    *firewall.Space
+	path *[]firewall.PathStep
+	work int
+}
+
+// maxWork bounds the rules that one question may look at: anchors that call each
+// other can make that grow without end.
+const maxWork = 1 << 22
+
+// note writes down a step of an explanation's path.
+func (w *walk) note(p *packet, a *Anchor, r *Rule, effect string) {
+	if w.path == nil {
+		return
+	}
+	step := firewall.PathStep{Hook: p.hook(), Effect: effect}
+	if r != nil {
+		step.Chain, step.Rule = w.e.chains[chainKey{a, r.Action.list()}], w.e.model[r]
+	}
+	*w.path = append(*w.path, step)
+}
+
+// decision names a rule in an answer.
+func (w *walk) decision(m match) firewall.Decision {
+	if m.rule == nil {
+		return firewall.Decision{Chain: w.e.chains[chainKey{w.e.rules.Main, Pass}], Text: m.text}
+	}
+	d := firewall.Decision{Chain: w.e.chains[chainKey{m.anchor, m.rule.Action.list()}], Rule: w.e.model[m.rule], Text: m.rule.text(w.e.rules.Dialect)}
+	for _, r := range m.via {
+		d.Via = append(d.Via, w.e.model[r])
+	}
+	return d
+}
+
+// Redirections are the ports of the query's destination that rules lead elsewhere,
+// for packets that come in by its interface: ports that can be reachable with no
+// socket behind them. The query's port and source don't matter.
+func (e *Evaluator) Redirections(q firewall.Query) []firewall.Redirection {
+	link := e.byName[q.Interface]
+	if link == nil || !q.Destination.IsValid() {
+		return nil
+	}
+	q.Destination = q.Destination.WithZone("").Unmap()
+	q.Port, q.Source = 0, netip.Addr{}
+	w := &walk{e: e, s: firewall.NewSpace()}
+	if w.unfiltered(link) != "" {
+		return nil
+	}
+	var found []firewall.Redirection
+	e.rules.Main.walk(func(a *Anchor) {
+		for _, list := range [][]*Rule{a.RDR, a.Filter} {
+			for _, r := range list {
+				found = append(found, w.redirections(q, link, a, r)...)
+			}
+		}
+	})
+	return found
+}
