@@ -261,6 +261,8 @@ func (w writer) about() {
 	w.bypasses()
 	w.destinations()
 	w.served()
+	w.hairpins()
+	w.localnets()
 	if w.in.Namespace != "" && w.e.Label != Local {
 		w.add("own_rules_only", "these are the namespace's own rules: what stands before it, the host's rules too, is not counted")
 	}
