@@ -106,9 +106,9 @@ func awaitEntered(t *testing.T, p pair) {
 
 // A row is what the tests look at in "firewall --json".
 type row struct {
-	Port                    int
-	Label, Namespace, Owner string
-	Owners                  []struct {
+	Port             int
+	Label, Namespace string
+	Owners           []struct {
 		PID             int
 		Name, Namespace string
 	}
@@ -119,16 +119,6 @@ type row struct {
 		DeliveredTo        *struct{ Address, Namespace string } `json:"delivered_to"`
 		Conditions         []struct{ Text string }
 	}
-	Reasons []struct{ Code, Text string }
-}
-
-func (r row) reason(code string) string {
-	for _, reason := range r.Reasons {
-		if reason.Code == code {
-			return reason.Text
-		}
-	}
-	return ""
 }
 
 func rowsOf(t *testing.T, text string) map[int]row {

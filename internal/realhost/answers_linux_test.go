@@ -159,6 +159,8 @@ var readings = [][]string{
 	{"listeners"}, {"listeners", "--json"},
 	{"firewall", "explain", "6379/tcp"},
 	{"firewall", "explain", "22/tcp", "--from", "10.1.2.3", "--via", "eth0", "--json"},
+	{"firewall", "--all-namespaces"}, {"firewall", "--all-namespaces", "--json"}, {"firewall", "--netns", "sleep"},
+	{"firewall", "rules", "--netns", "sleep"}, {"listeners", "--all-namespaces", "--json"}, {"listeners", "--netns", "sleep"},
 }
 
 func TestTheSameFromARecordingOnAnotherMachine(t *testing.T) {

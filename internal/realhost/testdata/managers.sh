@@ -27,7 +27,7 @@ ip addr add 2001:db8::1/64 dev eth0 nodad
 ip link set eth0 up
 ip route add default via 192.0.2.254
 ip -6 route add default via 2001:db8::ff
-sysctl -qw net.ipv4.ip_forward=1
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.default.accept_dad=0
 
 until_works() {
   for _ in $(seq 120); do "$@" >/dev/null 2>&1 && return; sleep 0.25; done
@@ -43,7 +43,8 @@ start_docker() {
   tar -C "$scratch/image" -c . | /usr/bin/docker import - web >/dev/null
   /usr/bin/docker run -d --name web -p 8080:80 web /bin/busybox httpd -f -p 80 >/dev/null
   /usr/bin/docker run -d --name loop -p 127.0.0.1:8081:80 web /bin/busybox httpd -f -p 80 >/dev/null
-  trap '/usr/bin/docker rm -f web loop >/dev/null 2>&1 || :' EXIT
+  /usr/bin/docker run -d --name dead -p 8082:81 web /bin/busybox httpd -f -p 80 >/dev/null
+  trap '/usr/bin/docker rm -f web loop dead >/dev/null 2>&1 || :' EXIT
 }
 
 start_ufw() {
