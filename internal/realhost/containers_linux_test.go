@@ -22,7 +22,7 @@ type containedPort struct {
 	}
 	Reach []struct {
 		Interface, Verdict string
-		DecidedBy          struct{ Text string } `json:"decided_by"`
+		DecidedBy          struct{ Text string }                `json:"decided_by"`
 		DeliveredTo        *struct{ Address, Namespace string } `json:"delivered_to"`
 	}
 }
@@ -84,7 +84,7 @@ func TestContainersOwnWhatDockerHoldsForThem(t *testing.T) {
 		}
 		if !slices.ContainsFunc(p.Reach, func(r struct {
 			Interface, Verdict string
-			DecidedBy          struct{ Text string } `json:"decided_by"`
+			DecidedBy          struct{ Text string }                `json:"decided_by"`
 			DeliveredTo        *struct{ Address, Namespace string } `json:"delivered_to"`
 		}) bool {
 			return r.Interface == "eth0" && r.DeliveredTo != nil && r.DeliveredTo.Namespace == name
