@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"firewall/pf":                {"firewall", "gaps"},
 	"scan":                       {"scan/service", "scan/portmap", "gaps"},
 	"scan/service":               {},
-	"scan/portmap":               {},
+	"scan/portmap":               {"gaps"},
 	"scan/packets":               {},
 	"scan/oui":                   {},
 	"scan/twin":                  {"scan", "scan/packets", "firewall", "gaps", "internal/netlink"},
@@ -68,6 +68,7 @@ var mayTouchTheHost = map[string]string{
 	"firewall/pf":                "syscall's error numbers",
 	"scan/twin":                  "syscall's error numbers",
 	"report":                     "net.JoinHostPort",
+	"scan/portmap":               "it speaks over the net.Conn that it is given",
 	"scan/service":               "it speaks over the net.Conn that it is given",
 }
 
