@@ -24,6 +24,8 @@ type Twin struct {
 	listening
 	settling
 	netlink map[int]*twinSocket
+	// followed are the descriptors that hear multicast groups.
+	followed []int
 }
 
 // NewTwin makes a namespace with nothing in it but "lo". It needs CAP_SYS_ADMIN:
@@ -82,6 +84,9 @@ func (t *Twin) Close() {
 	t.settling.close()
 	for _, s := range t.netlink {
 		s.close()
+	}
+	for _, fd := range t.followed {
+		unix.Close(fd)
 	}
 	close(t.work)
 	t.file.Close()

@@ -114,7 +114,7 @@ func (t *Twin) Follow(protocol, group int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("netlink socket: %w", err)
 	}
-	t.fds = append(t.fds, fd)
+	t.followed = append(t.followed, fd)
 	s := twinSocket{fd: fd}
 	s.roomFor(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, 64<<20)
 	// A socket without a port of its own hears nothing: the kernel's is 0 too.

@@ -28,6 +28,7 @@ func (t *Twin) Run(string, string, ...string) (string, error) { return "", errNo
 func (t *Twin) WriteSetting(string, string) error             { return errNoTwin }
 func (t *Twin) ReadFile(string) ([]byte, error)               { return nil, errNoTwin }
 func (t *Twin) ReplaceTable(int, int, []byte, []byte) error   { return errNoTwin }
+func (t *Twin) CloseSockets()                                 {}
 func (t *Twin) Cramped() bool                                 { return false }
 func (t *Twin) OpenLink(string, int, uint16) (int, error)     { return 0, errNoTwin }
 func (t *Twin) WriteFrame(int, []byte) error                  { return errNoTwin }

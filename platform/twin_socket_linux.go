@@ -178,6 +178,12 @@ func (t *Twin) Receive(got func(socket int, payload []byte)) error {
 	}
 }
 
+// CloseSockets closes what Listen and Join opened. Half-open connections go with them.
+func (t *Twin) CloseSockets() {
+	t.listening.close()
+	t.listening = listening{}
+}
+
 // Join has a link take packets to a multicast group.
 func (t *Twin) Join(index int, group netip.Addr) error {
 	family, _ := socketAddress(netip.AddrPortFrom(group, 0))

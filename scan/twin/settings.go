@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/scan/packets"
 )
 
@@ -31,9 +32,7 @@ func (t *Twin) applySettings() error {
 			settings[name] = "0" // the host has no br_netfilter; this kernel may, and then it is on
 		}
 	}
-	if settings["ipv4/tcp_syncookies"] == "0" {
-		settings["ipv4/tcp_syncookies"] = "1" // the same until half-open connections are too many
-	}
+	settings["ipv4/tcp_syncookies"] = t.cookies()
 	names := slices.Collect(maps.Keys(settings))
 	slices.SortFunc(names, func(a, b string) int {
 		if d := settingRank(a) - settingRank(b); d != 0 {
@@ -76,3 +75,36 @@ func (t *Twin) limitProber() {
 	}
 	t.prober.Limit(batch, flows)
 }
+
+// cookies is the setting of SYN cookies: always, so that a SYN leaves no state behind,
+// unless rules ask about the socket that answers, which a cookie has not. The host's
+// own choice shows only when half-open connections are too many.
+func (t *Twin) cookies() string {
+	t.halfOpen = t.host.Network.Settings["ipv4/tcp_syncookies"] != "2" && t.asksAboutSockets()
+	if t.halfOpen {
+		return "1"
+	}
+	return "2"
+}
+
+// asksAboutSockets says that some rule may ask about the socket that answers, or
+// that one gives its packets a mark.
+func (t *Twin) asksAboutSockets() bool {
+	if slices.ContainsFunc(t.host.Network.Sockets, func(s firewall.LocalSocket) bool { return s.Mark != 0 }) {
+		return true
+	}
+	for _, table := range t.host.Rules.Tables {
+		for _, c := range table.Chains {
+			for _, r := range c.Rules {
+				text := r.Text()
+				if slices.ContainsFunc(socketWords, func(word string) bool { return strings.Contains(text, word) }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// socketWords are in every rule that asks about a socket, as its owner prints it.
+var socketWords = []string{"socket", "skuid", "skgid", "cgroup", "-m owner"}

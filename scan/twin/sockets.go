@@ -14,6 +14,18 @@ const (
 	socketShared
 )
 
+// forgetFlows makes every flow new again.
+func (t *Twin) forgetFlows() error {
+	if t.halfOpen {
+		t.kernel.CloseSockets()
+		clear(t.ports)
+		if err := t.openSockets(); err != nil {
+			return err
+		}
+	}
+	return t.prober.Forget()
+}
+
 // openSockets opens sockets like the host's, and joins its groups. All share their
 // ports: who may on the host is not told, and here it makes no difference.
 func (t *Twin) openSockets() error {

@@ -33,13 +33,14 @@ type Step struct {
 const (
 	nftTrace = subsystemNFTables | 17
 
-	traceTable   = 1
-	traceChain   = 2
-	traceHandle  = 3
-	traceType    = 4
-	traceVerdict = 5
-	traceID      = 6
-	tracePolicy  = 16
+	traceTable     = 1
+	traceChain     = 2
+	traceHandle    = 3
+	traceType      = 4
+	traceVerdict   = 5
+	traceID        = 6
+	traceTransport = 9
+	tracePolicy    = 16
 
 	traceTypePolicy = 1
 
@@ -57,6 +58,12 @@ var verdicts = map[int32]string{
 	0: "drop", 1: "accept", 2: "stolen", 3: "queue", 4: "repeat",
 	-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return",
 }
+
+// The table that turns tracing on.
+const (
+	traceTableName = "netglance_trace"
+	traceChainName = "trace"
+)
 
 // maxTraced is how many probes' rules are compared.
 const maxTraced = 400
@@ -153,7 +160,7 @@ func (t *Twin) tracing(f func(trace func(packets.Probe) ([]Step, error)) error) 
 		if _, err := t.alone(p); err != nil {
 			return nil, err
 		}
-		return t.heard(followed, handles)
+		return t.heard(followed, handles, p)
 	}
 	gone := nftRequest(nftDeleteTable, 0, byte(firewall.FamilyInet), netlink.AppendString(nil, attributeTable, name), "")
 	return errors.Join(f(trace), t.batch([]request{gone}))
@@ -161,7 +168,7 @@ func (t *Twin) tracing(f func(trace func(packets.Probe) ([]Step, error)) error) 
 
 // alone sends one packet without any other before it.
 func (t *Twin) alone(probe packets.Probe) (packets.Outcome, error) {
-	if err := t.prober.Forget(); err != nil {
+	if err := t.forgetFlows(); err != nil {
 		return packets.Outcome{}, err
 	}
 	outcomes, err := t.prober.Probe([]packets.Probe{probe})
@@ -173,7 +180,7 @@ func (t *Twin) alone(probe packets.Probe) (packets.Outcome, error) {
 
 // freeTable is a name that no table of the host has.
 func (t *Twin) freeTable() string {
-	name := "netglance_trace"
+	name := traceTableName
 	for slices.ContainsFunc(t.host.Rules.Tables, func(table *firewall.Table) bool { return table.Name == name }) {
 		name += "_"
 	}
@@ -184,7 +191,7 @@ func (t *Twin) freeTable() string {
 // prerouting priority -2147483648; meta nftrace set 1; } }
 func traceTableMessages(name string) []request {
 	const prerouting, first, register, metaTrace = 0, 1 << 31, 1, 12
-	const chain = "trace"
+	const chain = traceChainName
 	table := netlink.AppendString(nil, attributeTable, name)
 	hook := netlink.AppendAttribute(netlink.AppendAttribute(nil, 1, be32(prerouting)), 2, be32(first))
 	c := netlink.AppendString(netlink.AppendString(nil, attributeTable, name), chainName, chain)
@@ -257,29 +264,39 @@ func long(b []byte) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// heard reads the steps of the first packet that was traced since it was asked
-// last. The answer to a forwarded one comes after it.
-func (t *Twin) heard(followed int, handles map[handleKey]*firewall.Rule) ([]Step, error) {
+// heard reads a probe's steps. A packet's number changes on its way through a bridge,
+// and the answer to a forwarded one is traced too, so packets are told apart by their
+// headers, which stand in the first message of a number.
+func (t *Twin) heard(followed int, handles map[handleKey]*firewall.Rule, p packets.Probe) ([]Step, error) {
 	var steps []Step
-	var first []byte
+	ours := map[string]bool{}
 	err := t.kernel.Heard(followed, func(datagram []byte) {
 		_ = netlink.Each(datagram, func(m netlink.Message) error { // the kernel's own messages are whole
 			if m.Type != nftTrace || len(m.Data) < nfgenLength {
 				return nil
 			}
 			list := m.Data[nfgenLength:]
-			id := attribute(list, traceID)
-			if first == nil {
-				first = slices.Clone(id)
+			id := string(attribute(list, traceID))
+			if header := attribute(list, traceTransport); header != nil {
+				ours[id] = startsFlow(p, header)
 			}
-			if slices.Equal(id, first) {
+			if ours[id] {
 				steps = append(steps, readStep(firewall.Family(m.Data[0]), list, handles))
 			}
 			return nil
 		})
 	})
-	// The first step is the one that turned the trace on.
-	return slices.DeleteFunc(steps, func(s Step) bool { return s.Chain == "trace" && strings.HasPrefix(s.Table, "netglance_trace") }), err
+	// The first steps are those that turned the trace on.
+	return slices.DeleteFunc(steps, func(s Step) bool { return s.Chain == traceChainName && strings.HasPrefix(s.Table, traceTableName) }), err
+}
+
+// startsFlow says that a transport header is the probe's, not its answer's.
+func startsFlow(p packets.Probe, header []byte) bool {
+	if p.Protocol == protocolTCP {
+		const synAck = 0x12
+		return len(header) >= 14 && header[13]&synAck == 0x02
+	}
+	return len(header) >= 2 && binary.BigEndian.Uint16(header) == p.SourcePort
 }
 
 func readStep(family firewall.Family, list []byte, handles map[handleKey]*firewall.Rule) Step {

@@ -34,6 +34,7 @@ type Kernel interface {
 	ReplaceTable(family, level int, info, entries []byte) error
 	Run(input, name string, arguments ...string) (string, error)
 	Listen(protocol uint8, at, peer netip.AddrPort, device string, options int, mark, uid uint32) (int, error)
+	CloseSockets()
 	Join(index int, group netip.Addr) error
 	Cramped() bool
 }
@@ -59,6 +60,9 @@ type Twin struct {
 	links  []packets.Link
 	// ports are those of the datagram sockets, by the kernel's number.
 	ports map[int]uint16
+	// halfOpen says that a SYN leaves a half-open connection behind, which answers the
+	// next one of its flow with a reset.
+	halfOpen bool
 	// entrances are the links by which packets come in, by the interface that they
 	// come in by for the rules: a bridge's ports, or the link itself.
 	entrances map[string][]string

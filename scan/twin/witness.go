@@ -60,12 +60,14 @@ type chooser struct {
 	// entered and left count, so that entrances and source ports take turns.
 	entered, left int
 	list          []witness
+	// chosen are the flows on the list.
+	chosen map[chosenFlow]bool
 	// unprobed are the ways that no probe can try, with the reason.
 	unprobed map[[2]int]string
 }
 
 func (t *Twin) choose(ports []Port) *chooser {
-	c := &chooser{twin: t, rand: rand.New(rand.NewPCG(1, 2)), unprobed: map[[2]int]string{}}
+	c := &chooser{twin: t, rand: rand.New(rand.NewPCG(1, 2)), unprobed: map[[2]int]string{}, chosen: map[chosenFlow]bool{}}
 	for i := range ports {
 		c.port(i, ports[i])
 	}
@@ -119,11 +121,26 @@ func (c *chooser) add(number, i int, p Port, way Way, to netip.Addr, port uint16
 	for range times {
 		c.entered++
 		c.left++
-		c.list = append(c.list, witness{port: number, way: i, probe: packets.Probe{
+		probe := packets.Probe{
 			Via: entrances[c.entered%len(entrances)], Protocol: p.Protocol, From: from, To: to,
 			SourcePort: sourcePorts[c.left%len(sourcePorts)], Port: port,
-		}})
+		}
+		for c.chosen[flowOf(probe)] && probe.SourcePort > 1 {
+			probe.SourcePort-- // every flow once
+		}
+		c.chosen[flowOf(probe)] = true
+		c.list = append(c.list, witness{port: number, way: i, probe: probe})
 	}
+}
+
+// A chosenFlow is a flow, by whichever link it comes in.
+type chosenFlow struct {
+	protocol uint8
+	from, to netip.AddrPort
+}
+
+func flowOf(p packets.Probe) chosenFlow {
+	return chosenFlow{p.Protocol, netip.AddrPortFrom(p.From, p.SourcePort), netip.AddrPortFrom(p.To, p.Port)}
 }
 
 // portsOf are a span's first, middle and last port, or the one there is.
