@@ -15,14 +15,17 @@ type Snapshot struct {
 	Findings map[string]bool
 	// Rules are its rules, chain by chain; nil if it doesn't tell them.
 	Rules []ChainRules
+	// EveryPort are the rows of all ports, whether anything listens there or not; nil
+	// if they can't be told.
+	EveryPort func() []Exposure
 	// Complete says that nothing was left unread.
 	Complete bool
 }
 
 // Compare marks the findings that the snapshot has too, and adds one for every
 // port that more sources reach than then.
-func Compare(found []Finding, ports []Exposure, known *Snapshot) []Finding {
-	space := addresses.New()
+func Compare(found []Finding, ports []Exposure, known *Snapshot) ([]Finding, error) {
+	space := addresses.NewBounded(maxNodes, 0)
 	before := map[string][]Exposure{}
 	for _, e := range known.Ports {
 		before[e.Fingerprint] = append(before[e.Fingerprint], e)
@@ -32,6 +35,9 @@ func Compare(found []Finding, ports []Exposure, known *Snapshot) []Finding {
 		if text := widened(space, before[ports[i].Fingerprint], ports[i]); text != "" {
 			wider[&ports[i]] = text
 		}
+	}
+	if space.Full() {
+		return nil, ErrTooMany
 	}
 	for i := range found {
 		f := &found[i]
@@ -44,7 +50,7 @@ func Compare(found []Finding, ports []Exposure, known *Snapshot) []Finding {
 		}
 	}
 	SortFindings(found)
-	return found
+	return found, nil
 }
 
 // newSeverity is that of the port's exposure, or low where it is declared.

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -18,15 +19,17 @@ type Change string
 
 // The changes. A port can have several.
 const (
-	Opened   Change = "opened"    // nothing listened, and no rule led anywhere
-	Closed   Change = "closed"    // nothing does any more
-	OwnedBy  Change = "owner"     // somebody else holds it
-	Bound    Change = "bound"     // it is bound elsewhere
-	Widened  Change = "widened"   // more sources reach it
-	Narrowed Change = "narrowed"  // fewer do
-	Unsettle Change = "unsettled" // of some sources it can't be told any more
-	Settled  Change = "settled"   // it can be told now
-	Labelled Change = "label"     // only its label changed
+	Opened    Change = "opened"    // nobody listened, and no rule led anywhere; now somebody is reached
+	Started   Change = "started"   // the same, and nobody outside reaches it
+	Closed    Change = "closed"    // somebody was reached; nobody listens any more
+	Stopped   Change = "stopped"   // nobody listens any more, and nobody outside reached it
+	OwnedBy   Change = "owner"     // somebody else holds it
+	Bound     Change = "bound"     // it is bound elsewhere
+	Widened   Change = "widened"   // more sources reach it
+	Narrowed  Change = "narrowed"  // fewer do
+	Unsettled Change = "unsettled" // of some sources it can't be told any more
+	Settled   Change = "settled"   // it can be told now
+	Labelled  Change = "label"     // only its label changed
 )
 
 // A PortChange is one thing that changed about a port.
@@ -50,6 +53,10 @@ type Difference struct {
 	Rules []RuleChange
 	// RulesUntold says that one of them doesn't tell its rules.
 	RulesUntold bool
+	// OtherPorts are ports that other sources than before reach by the rules, where
+	// nothing listens, or did. AnswersKnown says that they were asked for.
+	OtherPorts   []PortSpan
+	AnswersKnown bool
 	// Incomplete says that one of them left something unread: what is missing there
 	// may not have changed.
 	Incomplete bool
@@ -58,11 +65,18 @@ type Difference struct {
 // Empty says that nothing changed.
 func (d Difference) Empty() bool { return len(d.Ports)+len(d.Rules) == 0 }
 
+// maxNodes bounds what a comparison may take of memory: reports are somebody else's.
+// Each node has 16 bytes; 100,000 prefixes of IPv6 need some 3 million.
+const maxNodes = 1 << 24
+
+// ErrTooMany says that a report names more sources than can be compared.
+var ErrTooMany = errors.New("the sources are too many to be compared")
+
 // Diff is what changed from one snapshot to another. Processes are compared by what
 // survives a restart.
-func Diff(before, after *Snapshot) Difference {
+func Diff(before, after *Snapshot) (Difference, error) {
 	d := Difference{Incomplete: !before.Complete || !after.Complete}
-	w := differ{space: addresses.New()}
+	w := differ{space: addresses.NewBounded(maxNodes, 0)}
 	w.filler = w.space.Of(addresses.OffWire...)
 	for _, pair := range pairs(before.Ports, after.Ports) {
 		w.port(pair[0], pair[1])
@@ -71,7 +85,14 @@ func Diff(before, after *Snapshot) Difference {
 	if d.RulesUntold = before.Rules == nil || after.Rules == nil; !d.RulesUntold {
 		d.Rules = diffRules(before.Rules, after.Rules)
 	}
-	return d
+	if len(d.Rules) > 0 && before.EveryPort != nil && after.EveryPort != nil {
+		d.AnswersKnown = true
+		d.OtherPorts = withoutRows(w.answers(before.EveryPort(), after.EveryPort()), before.Ports, after.Ports)
+	}
+	if w.space.Full() {
+		return Difference{}, ErrTooMany
+	}
+	return d, nil
 }
 
 // portKey is what makes two rows the same port.
@@ -135,10 +156,10 @@ func (w *differ) add(change Change, before, after *Exposure, format string, argu
 func (w *differ) port(before, after *Exposure) {
 	switch {
 	case before == nil:
-		w.add(Opened, nil, after, "%s, held by %s", after.Label, holders(*after))
+		w.add(unlessHidden(*after, Opened, Started), nil, after, "%s, held by %s", after.Label, holders(*after))
 		return
 	case after == nil:
-		w.add(Closed, before, nil, "it was %s, held by %s", before.Label, holders(*before))
+		w.add(unlessHidden(*before, Closed, Stopped), before, nil, "it was %s, held by %s", before.Label, holders(*before))
 		return
 	}
 	start := len(w.changes)
@@ -154,6 +175,14 @@ func (w *differ) port(before, after *Exposure) {
 	}
 }
 
+// unlessHidden is the first, or the second for a port that nobody outside reaches.
+func unlessHidden(e Exposure, reached, hidden Change) Change {
+	if e.Label == Filtered || e.Label == Local {
+		return hidden
+	}
+	return reached
+}
+
 // reach compares who gets through, way by way.
 func (w *differ) reach(before, after *Exposure) {
 	wasSure, wasMaybe := openBy(w.space, *before)
@@ -165,7 +194,7 @@ func (w *differ) reach(before, after *Exposure) {
 	for _, at := range sortedWays(ways) {
 		w.way(Widened, before, after, at, w.space.Diff(w.space.Diff(sure[at], wasSure[at]), wasMaybe[at]), "reaches it now")
 		w.way(Narrowed, before, after, at, w.space.Diff(w.space.Diff(wasSure[at], sure[at]), maybe[at]), "doesn't reach it any more")
-		w.way(Unsettle, before, after, at, w.space.Diff(maybe[at], wasMaybe[at]), "may reach it or not: it can't be told any more")
+		w.way(Unsettled, before, after, at, w.space.Diff(maybe[at], wasMaybe[at]), "may reach it or not: it can't be told any more")
 		w.way(Settled, before, after, at, w.space.Diff(wasMaybe[at], maybe[at]), "is settled now: before it could not be told whether it reaches the port")
 	}
 }
@@ -194,24 +223,28 @@ func addressList(all []netip.Addr) string {
 	return strings.Join(words, ", ")
 }
 
-// holders names the owners without their pids.
+// holders names the owners in words.
 func holders(e Exposure) string {
-	if e.Kernel {
-		return "the kernel"
-	}
-	var words []string
-	for _, p := range e.Owners {
-		words = append(words, holder(p))
-	}
-	slices.Sort(words)
-	words = slices.Compact(words)
+	names := Holders(e)
 	switch {
-	case len(words) > 0:
-		return strings.Join(words, ", ")
+	case e.Kernel:
+		return "the kernel"
+	case len(names) > 0:
+		return strings.Join(names, ", ")
 	case e.OwnerGap != "":
 		return "somebody unseen"
 	}
 	return "nobody here"
+}
+
+// Holders names the owners without their pids, each once, sorted.
+func Holders(e Exposure) []string {
+	names := []string{}
+	for _, p := range e.Owners {
+		names = append(names, holder(p))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func holder(p listeners.Process) string {

@@ -22,14 +22,13 @@ const (
 	KindUnknown     Kind = "unknown"     // the label, or an assertion without an answer
 	KindConditional Kind = "conditional" // what no reading settles decides about some sources
 	KindConflict    Kind = "conflict"    // what a packet found is not what the rules say
-	KindDrift       Kind = "drift"       // what runs is not what the next start brings
 	KindExpired     Kind = "expired"     // an entry of the policy whose last day is over
 	KindAssertion   Kind = "assertion"   // an assertion of the policy that doesn't hold
 	KindNew         Kind = "new"         // reachable, and the baseline doesn't know it
 )
 
 // Kinds are all kinds.
-var Kinds = []Kind{KindExposed, KindUnknown, KindConditional, KindConflict, KindDrift, KindExpired, KindAssertion, KindNew}
+var Kinds = []Kind{KindExposed, KindUnknown, KindConditional, KindConflict, KindExpired, KindAssertion, KindNew}
 
 // Severity is how bad a finding is.
 type Severity uint8
@@ -71,7 +70,7 @@ type Finding struct {
 func (f Finding) Counts() bool { return f.SuppressedBy == nil && !f.Known }
 
 // reasonKinds are the reasons that are a finding of their own.
-var reasonKinds = map[string]Kind{"conflict": KindConflict, "drift": KindDrift}
+var reasonKinds = map[string]Kind{"conflict": KindConflict}
 
 // Findings are what the ports and the assertions give cause to look at, those of the
 // worst kind first, with the policy's suppressions applied.

@@ -121,7 +121,11 @@ func TestABaselineAcceptsNoMoreThanItHas(t *testing.T) {
 		}
 		in, ports = reached(c.after...)
 		var got []string
-		for _, f := range Compare(Findings(in, ports, nil), ports, known) {
+		compared, err := Compare(Findings(in, ports, nil), ports, known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range compared {
 			got = append(got, fmt.Sprintf("%s %v", f.Kind, f.Counts()))
 		}
 		if fmt.Sprint(got) != c.want {

@@ -87,7 +87,7 @@ func sarifRule(k correlate.Kind) *garif.ReportingDescriptor {
 // usualSeverity is a kind's where the finding has not its own.
 var usualSeverity = map[correlate.Kind]correlate.Severity{
 	correlate.KindExposed: correlate.High, correlate.KindUnknown: correlate.Medium, correlate.KindConditional: correlate.Low, correlate.KindConflict: correlate.High,
-	correlate.KindDrift: correlate.High, correlate.KindExpired: correlate.Low, correlate.KindAssertion: correlate.High, correlate.KindNew: correlate.Medium,
+	correlate.KindExpired: correlate.Low, correlate.KindAssertion: correlate.High, correlate.KindNew: correlate.Medium,
 }
 
 // securitySeverity are numbers as of CVSS, by which code scanning sorts.

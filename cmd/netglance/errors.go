@@ -158,6 +158,22 @@ const exitInterrupted = 130
 
 var scanInterrupted = &failure{code: exitInterrupted, err: errors.New("interrupted: what is missing was not asked")}
 
+func changesFound(count int) error {
+	noun := "changes"
+	if count == 1 {
+		noun = "change"
+	}
+	return &failure{code: exitFound, err: fmt.Errorf("%d %s to act on", count, noun)}
+}
+
+func snapshotFailed(file string, err error) error {
+	var f *failure
+	if errors.As(err, &f) {
+		return err
+	}
+	return &failure{code: exitUsage, err: fmt.Errorf("%q can't be compared: %w", file, err), hint: "write one with: netglance record FILE, or netglance firewall --json > FILE"}
+}
+
 func reportFile(file string, err error) error {
 	return &failure{code: exitUsage, err: fmt.Errorf("the report %q can't be written: %w", file, err), hint: "name a file in a directory that you may write to"}
 }

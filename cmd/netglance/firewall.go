@@ -53,7 +53,7 @@ security group, a router) is not looked at.
 			if err := a.checkSpaces(); err != nil {
 				return err
 			}
-			if err := judging.parse(); err != nil {
+			if err := judging.parse(verify); err != nil {
 				return err
 			}
 			return a.firewall(chosen, &judging, verify)
@@ -106,7 +106,10 @@ func (a *app) firewall(chosen selection, j *judging, verify bool) error {
 	}
 	correlate.Sort(ports)
 	s := together(surveys)
-	found := j.judge(s, in, ports, known)
+	found, err := j.judge(s, in, ports, known)
+	if err != nil {
+		return err
+	}
 	if err := a.writeFirewall(report.Firewall{Host: s.about, Ports: ports, Judgement: found}); err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ func (j *judging) registerPolicy(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&j.profiles, "profile", nil, "use these `PROFILES` of the policy, instead of those that it names itself")
 }
 
-// parse checks the flags' values; the baseline and the policy are read.
-func (j *judging) parse() error {
+// parse checks the flags' values. Only a run that verifies can find conflicts.
+func (j *judging) parse(verify bool) error {
 	for _, word := range j.failOn {
 		if !j.gates.add(strings.TrimSpace(word)) {
 			return usage("use: "+strings.Join(gateWords(), ", "), "--fail-on %q: no such label, finding or severity", word)
@@ -55,6 +55,9 @@ func (j *judging) parse() error {
 	}
 	if slices.Contains(j.gates.kinds, correlate.KindNew) && j.baseline == "" {
 		return usage("name an earlier report: --baseline report.json", "--fail-on new needs a --baseline")
+	}
+	if slices.Contains(j.gates.kinds, correlate.KindConflict) && !verify {
+		return usage("ask a kernel too: --verify", "--fail-on conflict needs --verify")
 	}
 	if len(j.profiles) > 0 && j.policyFile == "" {
 		return usage("name the file: --policy netglance.yaml", "--profile needs a --policy")
@@ -161,7 +164,7 @@ func (s *survey) input(p *policy.Policy) (correlate.Input, evaluator) {
 }
 
 // judge is what the ports, the policy and the baseline give cause to look at.
-func (j *judging) judge(s *survey, in correlate.Input, ports []correlate.Exposure, known *correlate.Snapshot) report.Judgement {
+func (j *judging) judge(s *survey, in correlate.Input, ports []correlate.Exposure, known *correlate.Snapshot) (report.Judgement, error) {
 	out := report.Judgement{}
 	if in.Policy != nil {
 		out.Policy = in.Policy.File
@@ -171,10 +174,14 @@ func (j *judging) judge(s *survey, in correlate.Input, ports []correlate.Exposur
 		out.Gate = func(f correlate.Finding) bool { return j.gates.hit(f) }
 	}
 	out.Findings = correlate.Findings(in, ports, out.Asserted)
-	if known != nil {
-		out.Findings = correlate.Compare(out.Findings, ports, known)
+	if known == nil {
+		return out, nil
 	}
-	return out
+	var err error
+	if out.Findings, err = correlate.Compare(out.Findings, ports, known); err != nil {
+		return out, baselineFailed(j.baseline, err)
+	}
+	return out, nil
 }
 
 // asserted answers the policy's assertions. On a host that doesn't run nothing

@@ -95,7 +95,7 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("see: "+c.CommandPath()+" --help", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
-	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newRecord(a), newScan(a), newVersion(a))
+	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newDiff(a), newRecord(a), newScan(a), newVersion(a))
 	return root
 }
 

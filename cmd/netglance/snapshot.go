@@ -54,8 +54,13 @@ func (a *app) snapshot(s *survey, name string, j *judging) (*correlate.Snapshot,
 	out := &correlate.Snapshot{Name: name, Ports: ports, Findings: map[string]bool{}, Complete: len(s.about.Gaps) == 0}
 	if len(s.unread) == 0 {
 		out.Rules = correlate.RulesOf(s.rules)
+		out.EveryPort = func() []correlate.Exposure { return correlate.AnalyzePlanned(in, evaluator) }
 	}
-	for _, f := range j.judge(s, in, ports, nil).Findings {
+	found, err := j.judge(s, in, ports, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found.Findings {
 		if f.SuppressedBy == nil {
 			out.Findings[f.Fingerprint] = true
 		}

@@ -257,6 +257,10 @@ func (a *app) probePorts(v *verification, ports []correlate.Exposure, evaluator 
 	v.survey.about.Gaps = found.Host.Gaps
 	for i := range ports {
 		ports[i].Probe = correlate.Probe{State: string(found.Result.Ports[i].State), Method: "twin"}
+		if n := found.Result.Ports[i].Disagreed; n > 0 {
+			text := fmt.Sprintf("a kernel disagrees with the answer for %d probes: netglance firewall verify shows them", n)
+			ports[i].Reasons = append(ports[i].Reasons, correlate.Reason{Code: "conflict", Text: text})
+		}
 	}
 	if conflicts := found.Conflicts(); conflicts > 0 {
 		fmt.Fprintf(a.err, "netglance: the kernel disagrees with %d answers; see: netglance firewall verify\n", conflicts)

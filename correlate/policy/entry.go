@@ -113,7 +113,7 @@ func (r *reader) owner(n *yaml.Node) (o Owner) {
 
 // Suppressible are the kinds of findings that may be suppressed. An expired entry
 // may not: its date is there to be noticed.
-var Suppressible = []string{"exposed", "unknown", "conditional", "conflict", "drift", "assertion", "new"}
+var Suppressible = []string{"exposed", "unknown", "conditional", "conflict", "assertion", "new"}
 
 var fingerprintWord = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
