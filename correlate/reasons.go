@@ -80,6 +80,8 @@ func (w writer) whyOpen(r Reach, over string) {
 			text = "no rule filters it"
 		}
 		w.add("no_filter", "%s%s", text, over)
+	case d.Rule == nil && ofPF(w.in.Rules):
+		w.add("policy_accept", "%s%s", decisionText(d), over) // pf is off, or no rule matches
 	case d.Rule == nil:
 		w.add("policy_accept", "%s has policy accept and no rule for %s%s", chainName(d.Chain), w.port(), w.unmatched(d.Chain))
 	case r.IPv4Only != nil:
@@ -203,6 +205,8 @@ func (w writer) whyBlocked(r Reach) {
 		w.add("rule_reject", "%s%s rejects it: %s", where, ruleName(d.Rule), d.Rule.Text())
 	case d.Rule != nil:
 		w.add("rule_drop", "%s%s drops it: %s", where, ruleName(d.Rule), d.Rule.Text())
+	case d.Chain != nil && ofPF(w.in.Rules):
+		w.add("policy_drop", "%s%s", where, decisionText(d))
 	case d.Chain != nil:
 		w.add("policy_drop", "%s%s has policy drop", where, chainName(d.Chain))
 	case where != "" && r.Fate == firewall.Rejected:
@@ -319,12 +323,7 @@ func families(reach []Reach) string {
 }
 
 // chainName is a chain as people write it: "inet filter input".
-func chainName(c *firewall.Chain) string {
-	if c.Table == nil {
-		return c.Name
-	}
-	return fmt.Sprintf("%s %s %s", c.Table.Family, c.Table.Name, c.Name)
-}
+func chainName(c *firewall.Chain) string { return c.FullName() }
 
 func ruleName(r *firewall.Rule) string {
 	if r.Chain == nil {

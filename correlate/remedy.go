@@ -87,6 +87,9 @@ func (w writer) closing(r Reach, undeclared []Reach) []command {
 	if d.Rule != nil {
 		chain = d.Rule.Chain
 	}
+	if ofPF(w.in.Rules) {
+		return w.byPF(r, undeclared)
+	}
 	if chain == nil || chain.Table == nil || inNATChain(d) {
 		return w.closingWithoutChain(undeclared)
 	}

@@ -3,7 +3,10 @@
 // and firewall/pf decode theirs into a Ruleset.
 package firewall
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A Ruleset is every table that filters packets in one network namespace.
 type Ruleset struct {
@@ -140,6 +143,18 @@ type Chain struct {
 	Base    *Base
 	Comment string
 	Rules   []*Rule
+}
+
+// FullName is the chain as people write it: "inet filter input". The rulesets of pf
+// have no family: "pf", "pf rdr", "pf anchor f2b/sshd".
+func (c *Chain) FullName() string {
+	switch {
+	case c.Table == nil:
+		return c.Name
+	case c.Table.Backend == PF:
+		return strings.TrimSuffix("pf "+c.Name, " filter")
+	}
+	return c.Table.Family.String() + " " + c.Table.Name + " " + c.Name
 }
 
 // Base is what makes a chain a base chain.

@@ -47,15 +47,11 @@ func (w *walker) tiedTurns(chains []*Chain) []turn {
 	var list []turn
 	for _, c := range slices.Delete(slices.Clone(chains), at, at+1) {
 		before := w.fact("which was registered first at priority "+strconv.Itoa(int(c.Base.Priority))+": "+
-			chainPlace(legacy)+" of iptables-legacy or "+chainPlace(c), Unmodelled)
+			legacy.FullName()+" of iptables-legacy or "+c.FullName(), Unmodelled)
 		list = append(list, turn{legacy, w.m.And(waiting, before)}, turn{c, bdd.True})
 		waiting = w.m.Diff(waiting, before)
 	}
 	return append(list, turn{legacy, waiting})
-}
-
-func chainPlace(c *Chain) string {
-	return c.Table.Family.String() + " " + c.Table.Name + " " + c.Name
 }
 
 // runTurn takes the packets through a chain that has its turn with them.

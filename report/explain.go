@@ -67,10 +67,7 @@ func pathChain(step firewall.PathStep) string {
 	if chain == nil {
 		return ""
 	}
-	if chain.Table == nil {
-		return Clean(chain.Name)
-	}
-	return chain.Table.Family.String() + " " + Clean(chain.Table.Name) + " " + Clean(chain.Name)
+	return Clean(chain.FullName())
 }
 
 func pathRule(step firewall.PathStep) string {
@@ -181,14 +178,13 @@ func decisionText(d *decisionJSON) string {
 	if d.Chain == "" {
 		return d.Text
 	}
-	name := strings.TrimSpace(d.Family + " " + d.Table + " " + d.Chain)
 	switch {
-	case d.Number > 0 && d.Handle == 0: // x_tables numbers rules only by their place
-		return fmt.Sprintf("%s rule %d: %s", name, d.Number, d.Text)
-	case d.Number > 0:
-		return fmt.Sprintf("%s rule %d (handle %d): %s", name, d.Number, d.Handle, d.Text)
+	case d.numbered && d.Handle == 0: // x_tables and pf number rules only by their place
+		return fmt.Sprintf("%s rule %d: %s", d.name, d.Number, d.Text)
+	case d.numbered:
+		return fmt.Sprintf("%s rule %d (handle %d): %s", d.name, d.Number, d.Handle, d.Text)
 	}
-	return name + ": " + d.Text
+	return d.name + ": " + d.Text
 }
 
 func pathTable(a Answer) *table {

@@ -136,6 +136,10 @@ type decisionJSON struct {
 	Text    string `json:"text"`
 	// Namespace is whose rules decided, if not those of the row's own.
 	Namespace string `json:"namespace,omitempty"`
+
+	// name is the chain as people write it; numbered says that a rule decided.
+	name     string
+	numbered bool
 }
 
 // decision is nil, JSON's null, where nothing could be read that decides. The
@@ -150,13 +154,13 @@ func decision(d firewall.Decision) *decisionJSON {
 	out := &decisionJSON{Text: Clean(d.Text), Namespace: Clean(d.Namespace)}
 	chain := d.Chain
 	if d.Rule != nil {
-		out.Handle, out.Number = d.Rule.Handle, d.Rule.Number
+		out.Handle, out.Number, out.numbered = d.Rule.Handle, d.Rule.Number, true
 		if d.Rule.Chain != nil {
 			chain = d.Rule.Chain
 		}
 	}
 	if chain != nil {
-		out.Chain = Clean(chain.Name)
+		out.Chain, out.name = Clean(chain.Name), Clean(chain.FullName())
 		if chain.Table != nil {
 			out.Backend, out.Family, out.Table = chain.Table.Backend.String(), chain.Table.Family.String(), Clean(chain.Table.Name)
 		}

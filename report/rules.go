@@ -279,7 +279,7 @@ func (p *rulePrinter) oneSided() {
 }
 
 func chainTitle(c *firewall.Chain) string {
-	title := c.Table.Family.String() + " " + Clean(c.Table.Name) + " " + Clean(c.Name)
+	title := Clean(c.FullName())
 	if b := c.Base; b != nil {
 		title += fmt.Sprintf(": %s, priority %d, policy %s", b.Type, b.Priority, b.Policy)
 		if len(b.Devices) > 0 {
