@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	cbpf "golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,11 +25,24 @@ func OpenLink(name string, protocol uint16) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface %q: %w", name, err)
 	}
-	fd, err := openPacket(protocol, i.Index, nil)
+	fd, err := openPacket(protocol, i.Index, linkFilter(protocol))
 	if err != nil {
 		return nil, err
 	}
 	return &Link{fd: fd, index: i.Index, protocol: protocol}, nil
+}
+
+// linkFilter lets of IPv6 nothing pass but ICMPv6, which neighbours answer with.
+func linkFilter(protocol uint16) []cbpf.Instruction {
+	if protocol != unix.ETH_P_IPV6 {
+		return nil
+	}
+	return []cbpf.Instruction{
+		cbpf.LoadAbsolute{Off: 6, Size: 1},
+		cbpf.JumpIf{Cond: cbpf.JumpEqual, Val: unix.IPPROTO_ICMPV6, SkipFalse: 1},
+		cbpf.RetConstant{Val: 512},
+		cbpf.RetConstant{Val: 0},
+	}
 }
 
 // Send sends a packet, from its network header on, to a link address. It returns

@@ -162,3 +162,13 @@ func SourceTowards(to netip.Addr) (netip.Addr, error) {
 
 // Neighbors is for Linux.
 func Neighbors() (map[netip.Addr]string, error) { return nil, errNoProbe("neighbours") }
+
+// Pings is for Linux.
+type Pings struct{}
+
+// OpenPings is for Linux.
+func OpenPings() (*Pings, error) { return nil, errNoProbe("pings") }
+
+func (*Pings) Send(netip.Addr) (bool, error)                 { return false, errNoProbe("pings") }
+func (*Pings) Receive(time.Duration, func(netip.Addr)) error { return errNoProbe("pings") }
+func (*Pings) Close() error                                  { return nil }

@@ -17,6 +17,7 @@ type hostSweep struct {
 	// the next index, found counts the ports that answered in this pass.
 	pass, cursor, found int
 	lastSent            time.Time
+	after               time.Time // nothing is sent before
 	// flights are the ids of the probes under way, oldest first, some of them
 	// answered; inFlight counts those that aren't.
 	flights  []uint32
@@ -93,8 +94,10 @@ func (h *hostSweep) next() (port int32, again, ok bool) {
 	return int32(h.cursor - 1), false, true
 }
 
-// maySend says whether the window has room.
-func (h *hostSweep) maySend() bool { return !h.done && h.inFlight < int(h.window) }
+// maySend says whether the window has room, and it is time.
+func (h *hostSweep) maySend(now time.Time) bool {
+	return !h.done && h.inFlight < int(h.window) && !now.Before(h.after)
+}
 
 // settle takes an answer for a port; it says whether it is its first.
 func (h *hostSweep) settle(port int32, r Reason) bool {

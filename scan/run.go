@@ -84,6 +84,8 @@ type run struct {
 	progress Progress
 	told     time.Time
 	gaps     []gaps.Gap
+	// noLink says that neighbours can't be asked on the link itself.
+	noLink bool
 }
 
 // Run scans. It returns what was found also when the context ended in the midst of it.
@@ -106,23 +108,55 @@ func (r *run) all() error {
 		return err
 	}
 	r.result.TCP = method
+	if r.Link == nil {
+		r.noLink = true
+	}
 	for _, t := range r.Targets {
 		r.progress.Hosts += t.Count()
 	}
-	var group []Host
+	var some []Host
 	for _, t := range r.Targets {
 		for address := range t.Addresses() {
-			group = append(group, Host{Address: address, Name: t.Name, Own: r.own(address), Up: "user-set"})
-			if len(group) < maxGroup {
+			some = append(some, Host{Address: address, Name: t.Name, Own: r.own(address), Up: "user-set"})
+			if len(some) < r.lookGroup() {
 				continue
 			}
-			if err := r.group(group); err != nil {
+			if err := r.lookAndScan(some); err != nil {
 				return err
 			}
-			group = nil
+			some = nil
 		}
 	}
-	return r.group(group)
+	return r.lookAndScan(some)
+}
+
+// lookGroup is how many hosts are looked for at a time. The kernel finds few
+// neighbours at a time itself (gc_thresh in arp(7)).
+func (r *run) lookGroup() int {
+	if r.Discover && !r.noLink {
+		return 16 * maxGroup
+	}
+	return maxGroup
+}
+
+// lookAndScan scans those of the hosts that are there.
+func (r *run) lookAndScan(hosts []Host) error {
+	found := hosts
+	if r.Discover && len(hosts) > 0 {
+		var err error
+		if found, err = r.discover(slices.Clone(hosts)); err != nil {
+			r.result.Hosts = append(r.result.Hosts, found...)
+			return err
+		}
+		r.result.Silent += len(hosts) - len(found)
+	}
+	r.progress.HostsDone += len(hosts) - len(found)
+	for some := range slices.Chunk(found, maxGroup) {
+		if err := r.group(some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // method is raw sockets where they can be had, if nothing else was asked for.
@@ -157,28 +191,33 @@ func (r *run) own(a netip.Addr) bool {
 
 // group scans some hosts at the same time.
 func (r *run) group(hosts []Host) error {
-	if len(hosts) == 0 {
-		return nil
-	}
-	asked := len(hosts)
-	if r.Discover {
-		found, err := r.discover(hosts)
-		if err != nil {
-			return err
-		}
-		r.result.Silent += asked - len(found)
-		hosts = found
-	}
+	var err error
 	for _, protocol := range []string{"tcp", "udp"} {
-		if err := r.sweep(protocol, hosts); err != nil {
-			r.result.Hosts = append(r.result.Hosts, hosts...)
-			return err
+		if err = r.sweep(protocol, hosts); err != nil {
+			break
 		}
 	}
-	r.identify(hosts)
-	r.progress.HostsDone += asked
+	if err == nil {
+		r.identify(hosts)
+	}
+	r.nameHardware(hosts)
+	r.progress.HostsDone += len(hosts)
 	r.result.Hosts = append(r.result.Hosts, hosts...)
-	return nil
+	return err
+}
+
+// nameHardware adds the link addresses that the kernel has learnt by now.
+func (r *run) nameHardware(hosts []Host) {
+	if r.Neighbors == nil {
+		return
+	}
+	known, err := r.Neighbors()
+	if err != nil {
+		return // they are an addition
+	}
+	for i := range hosts {
+		hosts[i].Hardware = cmp.Or(hosts[i].Hardware, known[hosts[i].Address.WithZone("")])
+	}
 }
 
 func (r *run) sweep(protocol string, hosts []Host) error {
@@ -261,7 +300,10 @@ func (r *run) open(protocol string) (carrier, error) {
 
 const tellEvery = 100 * time.Millisecond
 
-func (r *run) watch(s *sweep) {
+func (r *run) watch(s *sweep)        { r.tell(s, false) }
+func (r *run) watchLooking(s *sweep) { r.tell(s, true) }
+
+func (r *run) tell(s *sweep, looking bool) {
 	if r.Progress == nil {
 		return
 	}
@@ -271,6 +313,7 @@ func (r *run) watch(s *sweep) {
 	}
 	r.told = now
 	p := r.progress
+	p.Looking = looking
 	p.Sent, p.Remaining = r.result.Sent+s.sent, s.remaining()
 	p.Elapsed = now.Sub(r.result.Started)
 	r.Progress(p)

@@ -10,6 +10,7 @@ type slowPass struct {
 	active bool
 	// group are the ports that are asked, alone first, then with the canary behind.
 	group      []int32
+	asked      bool // they are, and not judged yet
 	withCanary bool
 	// size is how many are asked at a time, gap how long the host is left alone.
 	size     int
@@ -42,7 +43,10 @@ func (s *sweep) slowTurn(h *hostSweep, now time.Time) time.Duration {
 	if len(s.queue) > 0 {
 		return 0
 	}
-	s.judgeGroup(h, now)
+	if p.asked {
+		p.asked = false
+		s.judgeGroup(h, now)
+	}
 	if h.done || now.Before(p.after) {
 		return p.after.Sub(now)
 	}
@@ -50,6 +54,7 @@ func (s *sweep) slowTurn(h *hostSweep, now time.Time) time.Duration {
 		h.finish(NoResponse)
 		return 0
 	}
+	p.asked = true
 	for _, port := range p.group {
 		s.enqueue(h, port, false)
 	}

@@ -138,18 +138,23 @@ func (s *sweep) lookAfter(h *hostSweep, now time.Time) (until time.Duration, end
 		return s.slowTurn(h, now), h.done
 	}
 	if h.more() {
-		return mostWait, false
+		return max(h.after.Sub(now), mostWait), false
 	}
 	// An answer may still be on its way: its turn came, but it was overtaken.
 	if quiet := h.lastSent.Add(h.timeout()).Sub(now); quiet > 0 {
 		return quiet, false
 	}
-	s.endPass(h)
+	s.endPass(h, now)
 	return 0, h.done
 }
 
-func (s *sweep) endPass(h *hostSweep) {
-	if h.pass == 0 || h.found > 0 && h.pass < mostPasses {
+func (s *sweep) endPass(h *hostSweep, now time.Time) {
+	// A host may have used up its ICMP errors before this scan: it gets time for more.
+	mute := s.protocol == "udp" && h.pass == 1 && !h.canary.known()
+	if mute {
+		h.after = now.Add(mostGap + leastTimeout)
+	}
+	if h.pass == 0 || mute || h.found > 0 && h.pass < mostPasses {
 		h.pass, h.cursor, h.found = h.pass+1, 0, 0
 		return
 	}
@@ -216,7 +221,7 @@ func (s *sweep) choose(now time.Time) (limited time.Duration) {
 		s.turn = (s.turn + 1) % len(s.hosts)
 		h := s.hosts[s.turn]
 		for range min(share, allowed-len(s.queue)) {
-			if !h.maySend() || h.slow.active || s.flight(s.next).stage != over {
+			if !h.maySend(now) || h.slow.active || s.flight(s.next).stage != over {
 				break
 			}
 			port, again, ok := h.next()

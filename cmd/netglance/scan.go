@@ -298,6 +298,7 @@ func newScanner() (*scan.Scanner, error) {
 		Connections: func() (scan.Connections, error) { return platform.OpenConnections(mostConnections) },
 		Datagrams:   func() (scan.Datagrams, error) { return platform.OpenDatagrams() },
 		Link:        func(name string, protocol uint16) (scan.Link, error) { return platform.OpenLink(name, protocol) },
+		Pings:       func() (scan.Pings, error) { return platform.OpenPings() },
 		Neighbors:   platform.Neighbors,
 		Source:      func(to netip.Addr) (netip.Addr, error) { return platform.SourceTowards(to) },
 		Payload:     service.Payload,
