@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"firewall/nft":               {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/rtnetlink":         {"firewall", "gaps", "internal/netlink"},
 	"firewall/outside":           {"firewall", "gaps", "internal/netlink"},
+	"firewall/managers":          {"firewall", "firewall/iptables"},
 	"firewall/iptables":          {"firewall", "firewall/xt", "gaps"},
 	"firewall/ipset":             {"firewall", "firewall/xt", "gaps", "internal/netlink"},
 	"firewall/ifconfig":          {"firewall", "gaps"},
@@ -46,9 +47,9 @@ var allowed = map[string][]string{
 	"scan/oui":                   {},
 	"scan/twin":                  {"scan", "scan/packets", "firewall", "gaps", "internal/netlink"},
 	"correlate/policy":           {"listeners"},
-	"correlate":                  {"correlate/policy", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
+	"correlate":                  {"correlate/policy", "listeners", "firewall", "firewall/managers", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
 	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "scan/packets", "gaps"},
-	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside",
+	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside", "firewall/managers",
 		"firewall/alf", "firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/oui", "scan/twin", "platform", "gaps"},
 }
 

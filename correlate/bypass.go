@@ -20,7 +20,7 @@ func (w writer) bypasses() {
 		to := target{iface: r.Interface, addr: r.Destinations[0]}
 		for _, part := range w.in.Untranslated().Reach(query(w.e.Protocol, w.e.Port, to)) {
 			if keepsOut(part) && overlap(part.Sources, r.Sources) {
-				w.add("bypasses", "bypasses %s, which would keep it out", evaded(part.DecidedBy))
+				w.add("bypasses", "bypasses %s, which would keep it out", w.evaded(part.DecidedBy))
 			}
 		}
 	}
@@ -29,9 +29,12 @@ func (w writer) bypasses() {
 func keepsOut(p firewall.Part) bool { return reaches(p) == never && p.DecidedBy.Chain != nil }
 
 // evaded names the manager too, where it is known.
-func evaded(d firewall.Decision) string {
+func (w writer) evaded(d firewall.Decision) string {
 	text := decisionText(d)
-	if t := d.Chain.Table; t != nil && slices.ContainsFunc(t.Chains, func(c *firewall.Chain) bool { return chainManager(c.Name) == "ufw" }) {
+	if words, whole := w.said(d.Rule); whole {
+		return words
+	}
+	if t := d.Chain.Table; t != nil && slices.ContainsFunc(t.Chains, func(c *firewall.Chain) bool { return chainManager(c) == "ufw" }) {
 		text = "ufw (" + text + ")"
 	}
 	return text

@@ -144,6 +144,8 @@ type Input struct {
 	Network   *firewall.Network
 	Rules     *firewall.Ruleset
 	Firewall  Firewall
+	// Words say what rules are to who wrote them; nil where that was not asked.
+	Words Words
 	// Untranslated gives the firewall as it would be without address translation;
 	// nil where that can't be asked.
 	Untranslated func() Firewall

@@ -182,6 +182,9 @@ func judge(e *Exposure, in Input) {
 	case len(declared) > 0:
 		e.Label = Intentional
 		w.intentional(declared)
+	case len(unrouted(blocked)) > 0:
+		e.Label = Intentional
+		w.awaitsRoute(unrouted(blocked))
 	case len(in.Network.Interfaces) == 0:
 		e.Label = Unknown
 		w.add("network_unread", "the interfaces and addresses of the host could not be read")

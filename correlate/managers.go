@@ -2,9 +2,9 @@ package correlate
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/firewall/managers"
 )
 
 // Backends are the packet filters that have tables, sorted.
@@ -22,14 +22,8 @@ func Backends(rules *firewall.Ruleset) []string {
 func Managers(rules *firewall.Ruleset) []string {
 	var out []string
 	for _, t := range rules.Tables {
-		if t.Name == "firewalld" {
-			out = append(out, "firewalld")
-		}
-		if t.Name == "docker-bridges" {
-			out = append(out, "Docker")
-		}
 		for _, c := range t.Chains {
-			if name := chainManager(c.Name); name != "" {
+			if name := managers.Of(c); name != "" {
 				out = append(out, name)
 			}
 		}
@@ -38,20 +32,4 @@ func Managers(rules *firewall.Ruleset) []string {
 	return slices.Compact(out)
 }
 
-func chainManager(chain string) string {
-	switch {
-	case strings.HasPrefix(chain, "ufw-"), strings.HasPrefix(chain, "ufw6-"):
-		return "ufw"
-	case chain == "DOCKER", chain == "DOCKER-USER":
-		return "Docker"
-	case strings.HasPrefix(chain, "KUBE-"):
-		return "Kubernetes"
-	case strings.HasPrefix(chain, "f2b-"):
-		return "fail2ban"
-	case chain == "ts-input":
-		return "Tailscale"
-	case strings.HasPrefix(chain, "LIBVIRT_"):
-		return "libvirt"
-	}
-	return ""
-}
+func chainManager(c *firewall.Chain) string { return managers.Of(c) }

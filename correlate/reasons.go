@@ -83,17 +83,17 @@ func (w writer) whyOpen(r Reach, over string) {
 	case d.Rule == nil && ofPF(w.in.Rules):
 		w.add("policy_accept", "%s%s", decisionText(d), over) // pf is off, or no rule matches
 	case d.Rule == nil:
-		w.add("policy_accept", "%s has policy accept and no rule for %s%s", chainName(d.Chain), w.port(), w.unmatched(d.Chain))
+		w.add("policy_accept", "%s%s has policy accept and no rule for %s%s", w.byDefault(d.Chain), chainName(d.Chain), w.port(), w.unmatched(d.Chain))
 	case r.IPv4Only != nil:
 		w.add("ipv4_only_closed", "%s accepts it for both families, and only IPv4 is closed again, by %s", ruleName(d.Rule), decisionText(*r.IPv4Only))
 	case inNATChain(d):
-		w.add("nat_alone", "only %s translates it and nothing filters it: %s", ruleName(d.Rule), d.Rule.Text())
+		w.add("nat_alone", "nothing filters it, only a translation leads here: %s", w.does(d.Rule, "translates it"))
 	case automatic(d.Rule):
-		w.add("automatic_rule", "Docker's own %s lets it in: %s", ruleName(d.Rule), d.Rule.Text())
+		w.add("automatic_rule", "%s", w.automatic(d.Rule))
 	case denies(d.Rule):
-		w.add("rule_not_always", "%s does not always stop it: %s", ruleName(d.Rule), d.Rule.Text())
+		w.add("rule_not_always", "%s", w.doesSo(d.Rule, "does not always stop it"))
 	default:
-		w.add("rule_broad", "%s accepts it, naming neither port nor sources: %s", ruleName(d.Rule), d.Rule.Text())
+		w.add("rule_broad", "%s", w.doesSo(d.Rule, "accepts it, naming neither port nor sources"))
 	}
 }
 
@@ -146,10 +146,10 @@ func (w writer) intentional(declared []Reach) {
 func (w writer) whyMeant(r Reach) {
 	by := r.DeclaredBy
 	if max(r.Declared, r.ruled) == NamesPort {
-		w.add("rule_names_port", "%s names the port: %s", ruleName(by), by.Text())
+		w.add("rule_names_port", "%s", w.does(by, "names the port"))
 		return
 	}
-	w.add("rule_names_sources", "%s names the sources, not the port, which says less: %s", ruleName(by), by.Text())
+	w.add("rule_names_sources", "%s", w.doesSo(by, "names the sources, not the port, which says less"))
 }
 
 func (w writer) undecided(open []Reach) {
@@ -202,13 +202,13 @@ func (w writer) whyBlocked(r Reach) {
 	where := w.inNamespace(d)
 	switch {
 	case d.Rule != nil && r.Fate == firewall.Rejected:
-		w.add("rule_reject", "%s%s rejects it: %s", where, ruleName(d.Rule), d.Rule.Text())
+		w.add("rule_reject", "%s%s", where, w.does(d.Rule, "rejects it"))
 	case d.Rule != nil:
-		w.add("rule_drop", "%s%s drops it: %s", where, ruleName(d.Rule), d.Rule.Text())
+		w.add("rule_drop", "%s%s", where, w.does(d.Rule, "drops it"))
 	case d.Chain != nil && ofPF(w.in.Rules):
 		w.add("policy_drop", "%s%s", where, decisionText(d))
 	case d.Chain != nil:
-		w.add("policy_drop", "%s%s has policy drop", where, chainName(d.Chain))
+		w.add("policy_drop", "%s%s%s has policy drop", where, w.byDefault(d.Chain), chainName(d.Chain))
 	case where != "" && r.Fate == firewall.Rejected:
 		w.add("nobody_listens", "closed: %s", d.Text)
 	default:

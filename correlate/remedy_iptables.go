@@ -71,7 +71,7 @@ func ufwDecides(chain *firewall.Chain, r Reach) bool {
 		return false
 	}
 	_, own, _ := strings.Cut(chain.Name, "-")
-	return chain.Name == "INPUT" || chainManager(chain.Name) == "ufw" && !strings.HasPrefix(own, "before-") && own != "not-local"
+	return chain.Name == "INPUT" || chainManager(chain) == "ufw" && !strings.HasPrefix(own, "before-") && own != "not-local"
 }
 
 // byUFW are ufw's own commands, whose rules are for both families unless an

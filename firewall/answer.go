@@ -130,6 +130,9 @@ type Explanation struct {
 	Path []PathStep
 }
 
+// NoRouteBack follows AnswerLost where no rule is the cause.
+const NoRouteBack = "no route back"
+
 // AnswerLost begins a decision's text where the packet gets in and its answer
 // doesn't get out.
 const AnswerLost = "the answer doesn't get out"

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/netglance/netglance/internal/bdd"
@@ -175,8 +176,11 @@ func placeOf(r *Rule) string {
 	if t := r.Chain.Table; t != nil {
 		b.WriteString(t.Family.String() + " " + t.Name + " ")
 	}
-	b.WriteString(r.Chain.Name + ": " + r.Text())
-	return b.String()
+	b.WriteString(r.Chain.Name)
+	if r.Number == 0 {
+		return b.String() + ": " + r.Text()
+	}
+	return b.String() + ", rule " + strconv.Itoa(r.Number)
 }
 
 func decisionOf(c call, r *Rule) Decision {

@@ -355,7 +355,7 @@ func (w *walker) unanswerable(a *packet, r routed) string {
 	case r.kind == RouteLocal || r.kind == RouteAnycast:
 		return "the source is this host's own address"
 	case r.route == nil || r.out == nil || r.kind == RouteUnreachable || r.kind == RouteBlackhole || r.kind == RouteProhibit:
-		return "no route back to the source"
+		return NoRouteBack + " to the source"
 	case a.family == FamilyIPv4 && !a.sourceChosen && !w.localnetOn(r.out) && w.m.And(r.set, w.prefix(a.source(), loopback4)) == r.set:
 		// __mkroute_output (net/ipv4/route.c)
 		return "no answer from 127.0.0.0/8 leaves by " + r.out.Name + " (route_localnet is off)"

@@ -45,6 +45,9 @@ func reachableFrom(e correlate.Exposure) string {
 		}
 		words = append(words, text+suffix)
 	}
+	if len(words) == 0 {
+		return "nobody for now" // a rule lets sources in that no route leads back to
+	}
 	if len(words) > 2 {
 		words = append(words[:2], fmt.Sprintf("+%d more", len(words)-2))
 	}

@@ -149,7 +149,7 @@ func (s *survey) input(p *policy.Policy) (correlate.Input, evaluator) {
 		now = s.clock()
 	}
 	in := s.beside(correlate.Input{
-		Listeners: s.sockets, Network: s.network, Rules: s.rules, Unread: s.unread, Policy: p, Now: now,
+		Listeners: s.sockets, Network: s.network, Rules: s.rules, Unread: s.unread, Policy: p, Now: now, Words: s.words,
 		Firewall: evaluator,
 	})
 	if s.foreign == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/netglance/netglance/firewall/alf"
 	"github.com/netglance/netglance/firewall/ipset"
 	"github.com/netglance/netglance/firewall/iptables"
+	"github.com/netglance/netglance/firewall/managers"
 	"github.com/netglance/netglance/firewall/nft"
 	"github.com/netglance/netglance/firewall/outside"
 	"github.com/netglance/netglance/firewall/rtnetlink"
@@ -32,6 +33,8 @@ type survey struct {
 	outsiders []firewall.Outsider
 	network   *firewall.Network
 	rules     *firewall.Ruleset
+	// words say what rules are to who keeps them.
+	words *managers.Words
 	// foreign evaluates what isn't Linux's; nil on Linux.
 	foreign evaluator
 	// applications is macOS's second firewall; nil elsewhere, and where it wasn't read.
@@ -129,6 +132,7 @@ func (s *survey) addRules(host platform.Host) {
 	reading.Wait()
 
 	s.network, s.rules = network, rules
+	s.words = managers.Read(host, rules)
 	s.about.Gaps = slices.Concat(s.about.Gaps, unseen, unread, unreadSets, unseenPrograms)
 	for _, g := range slices.Concat(unseen, unread) {
 		if !strings.HasPrefix(g.Source, "/proc/sys/") && !slices.Contains(s.unread, g.Source) { // the evaluator knows of missing settings

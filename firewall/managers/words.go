@@ -1,0 +1,206 @@
+// Package managers knows the programs that keep a host's rules (ufw, firewalld,
+// Docker, …) by the names that they give to tables and chains, and says what a
+// rule is in their words: "ufw rule 3: allow 22/tcp from 10.0.0.0/8".
+package managers
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/netglance/netglance/firewall"
+)
+
+// A Source gives files: a live or a recorded host.
+type Source interface {
+	ReadFile(name string) ([]byte, error)
+}
+
+// Words say what rules are to who wrote them.
+type Words struct {
+	ufw       map[*firewall.Rule]string
+	firewalld *firewalldZones
+	conf      map[*firewall.Rule]string
+}
+
+// Read reads the managers' own files, of those managers alone that have chains.
+func Read(source Source, rules *firewall.Ruleset) *Words {
+	w := &Words{ufw: map[*firewall.Rule]string{}, conf: map[*firewall.Rule]string{}}
+	if has(rules, ofUFW) {
+		readUFW(source, rules, w.ufw)
+	}
+	if has(rules, func(c *firewall.Chain) bool { return Of(c) == "firewalld" }) {
+		w.firewalld = &firewalldZones{source: source, zones: map[string]*zone{}, services: map[string][]servicePort{}}
+	}
+	readConf(source, rules, w.conf)
+	return w
+}
+
+func has(rules *firewall.Ruleset, fits func(*firewall.Chain) bool) bool {
+	return slices.ContainsFunc(rules.Tables, func(t *firewall.Table) bool { return slices.ContainsFunc(t.Chains, fits) })
+}
+
+// Of is the name of the program that keeps a chain; empty where the chain's name
+// doesn't tell.
+func Of(c *firewall.Chain) string {
+	if c.Table != nil {
+		switch c.Table.Name {
+		case "firewalld", "firewalld_policy_drop":
+			return "firewalld"
+		case "docker-bridges":
+			return "Docker"
+		case "netavark":
+			return "podman"
+		}
+		if strings.HasPrefix(c.Table.Name, "f2b-") {
+			return "fail2ban"
+		}
+		if strings.HasPrefix(c.Table.Name, "libvirt") {
+			return "libvirt"
+		}
+		if strings.HasPrefix(c.Table.Name, "kube-proxy") {
+			return "Kubernetes"
+		}
+	}
+	for _, known := range chainNames {
+		if known.name.MatchString(c.Name) {
+			return known.manager
+		}
+	}
+	if shorewall(c) {
+		return "Shorewall"
+	}
+	if c.Table != nil && firewalldChain.MatchString(c.Name) && hasChain(c.Table, "INPUT_ZONES", "FORWARD_ZONES", "PREROUTING_ZONES") {
+		return "firewalld"
+	}
+	return ""
+}
+
+// chainNames are the managers by the chains that they make.
+var chainNames = []struct {
+	name    *regexp.Regexp
+	manager string
+}{
+	{regexp.MustCompile(`^ufw6?-`), "ufw"},
+	{regexp.MustCompile(`^DOCKER(-.*)?$`), "Docker"},
+	{regexp.MustCompile(`^KUBE-`), "Kubernetes"},
+	{regexp.MustCompile(`^(cali-|CILIUM_|FLANNEL-|WEAVE-)`), "Kubernetes"},
+	{regexp.MustCompile(`^(f2b|fail2ban)-`), "fail2ban"},
+	{regexp.MustCompile(`^ts-(input|forward|postrouting)$`), "Tailscale"},
+	{regexp.MustCompile(`^LIBVIRT_`), "libvirt"},
+	{regexp.MustCompile(`^NETAVARK[-_]`), "podman"},
+	{regexp.MustCompile(`^CNI-`), "CNI"},
+}
+
+// ofUFW says that the chain holds rules of ufw's user.
+func ofUFW(c *firewall.Chain) bool {
+	return strings.HasPrefix(c.Name, "ufw-user-") || strings.HasPrefix(c.Name, "ufw6-user-")
+}
+
+func hasChain(t *firewall.Table, names ...string) bool {
+	return slices.ContainsFunc(t.Chains, func(c *firewall.Chain) bool { return slices.Contains(names, c.Name) })
+}
+
+// shorewallChain is from one zone to another: "net-fw", older "net2fw".
+var shorewallChain = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9]*(-|2)[a-zA-Z][a-zA-Z0-9]*$`)
+
+// shorewall marks its filter table with a chain of its name (Shorewall 4.5.7), by
+// which it knows itself that it runs.
+func shorewall(c *firewall.Chain) bool {
+	if c.Table == nil || !hasChain(c.Table, "shorewall") {
+		return false
+	}
+	return c.Name == "shorewall" || shorewallChain.MatchString(c.Name)
+}
+
+// Rule is what the rule is to its manager. whole says that the words tell what it
+// does; else they only name who has it. Empty where only the rule's text can tell.
+func (w *Words) Rule(r *firewall.Rule) (words string, whole bool) {
+	if w == nil || r == nil || r.Chain == nil {
+		return "", false
+	}
+	if text, ok := w.ufw[r]; ok {
+		return text, true
+	}
+	if text, ok := w.conf[r]; ok {
+		return text, true
+	}
+	chain := r.Chain.Name
+	switch manager := Of(r.Chain); manager {
+	case "":
+		return "", false
+	case "ufw":
+		return ufwChain(chain), false
+	case "firewalld":
+		if w.firewalld != nil {
+			return w.firewalld.rule(r)
+		}
+	case "Docker":
+		return dockerRule(r)
+	case "Kubernetes", "CNI":
+		if r.Comment != "" {
+			return manager + ", " + r.Comment, false
+		}
+	case "fail2ban":
+		return "fail2ban jail " + jail(r), false
+	case "Shorewall":
+		return shorewallRule(chain), false
+	}
+	return Of(r.Chain) + "'s chain " + chain, false
+}
+
+// Default is who denies or allows what no rule of a base chain decides; empty
+// where the policy is nobody's in particular.
+func (w *Words) Default(c *firewall.Chain) string {
+	if w == nil || c == nil || c.Table == nil || c.Base == nil || c.Base.Type != firewall.FilterChain {
+		return ""
+	}
+	switch {
+	case slices.ContainsFunc(c.Table.Chains, ofUFW):
+		return "ufw's default"
+	case hasChain(c.Table, "shorewall"):
+		return "Shorewall's default"
+	}
+	return ""
+}
+
+// jail is the name in "f2b-sshd"; with nftables, in the set "addr-set-sshd".
+func jail(r *firewall.Rule) string {
+	for _, step := range r.Steps {
+		if in, ok := step.(firewall.InSet); ok && in.Set != nil {
+			if name, ok := strings.CutPrefix(in.Set.Name, "addr-set-"); ok {
+				return name
+			}
+			if name, ok := strings.CutPrefix(in.Set.Name, "addr6-set-"); ok {
+				return name
+			}
+		}
+	}
+	_, name, _ := strings.Cut(r.Chain.Name, "-")
+	return name
+}
+
+// published is an address and port of a container in a rule of Docker's.
+var published = regexp.MustCompile(`-d ([0-9a-f.:]+)(?:/32|/128) .*--dport ([0-9]+) -j ACCEPT|--dport ([0-9]+) -j DNAT --to-destination (\S+)|dport ([0-9]+) .*dnat(?: ip6?)? to (\S+)`)
+
+func dockerRule(r *firewall.Rule) (words string, whole bool) {
+	m := published.FindStringSubmatch(r.Text())
+	switch {
+	case r.Chain.Name == "DOCKER-USER":
+		return "the administrator's rule in DOCKER-USER", false
+	case m != nil && m[1] != "":
+		return "Docker: published port " + m[2] + " of container " + m[1], true
+	case m != nil && m[4] != "":
+		return "Docker: port " + m[3] + " published to " + m[4], true
+	case m != nil:
+		return "Docker: port " + m[5] + " published to " + m[6], true
+	}
+	return "Docker's chain " + r.Chain.Name, false
+}
+
+func shorewallRule(chain string) string {
+	if m := shorewallChain.FindStringSubmatchIndex(chain); m != nil {
+		return "Shorewall: from zone " + chain[:m[2]] + " to " + chain[m[3]:]
+	}
+	return "Shorewall's chain " + chain
+}
