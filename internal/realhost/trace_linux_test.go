@@ -26,6 +26,13 @@ var callLine = regexp.MustCompile(`^(\w+)\((.*?)(?:\)\s+= (.*)| <(?:detached|unf
 // traced runs a command on the host under strace.
 func (h *host) traced(t *testing.T, command ...string) (trace, result) {
 	t.Helper()
+	threads, r := h.tracedThreads(t, command...)
+	return slices.Concat(threads...), r
+}
+
+// tracedThreads are the calls of each thread in their order.
+func (h *host) tracedThreads(t *testing.T, command ...string) ([]trace, result) {
+	t.Helper()
 	dir, err := os.MkdirTemp(h.dir, "trace")
 	if err != nil {
 		t.Fatal(err)
@@ -37,11 +44,11 @@ func (h *host) traced(t *testing.T, command ...string) (trace, result) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("strace left no trace (%v): %s", err, r.stderr)
 	}
-	var calls trace
+	var threads []trace
 	for _, file := range files {
-		calls = append(calls, readTrace(t, file)...)
+		threads = append(threads, readTrace(t, file))
 	}
-	return calls, r
+	return threads, r
 }
 
 func readTrace(t *testing.T, file string) trace {

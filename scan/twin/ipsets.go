@@ -29,6 +29,14 @@ const (
 	// what only the kernel sets: the number of elements, of references, the memory
 	ipsetKernelOnly = 24
 
+	// addresses in the data of a set or a member
+	ipsetIP    = 1
+	ipsetIPTo  = 2
+	ipsetIP2   = 20
+	ipsetIP2To = 22
+
+	networkOrder = 0x4000 // NLA_F_NET_BYTEORDER
+
 	ipsetVersion = 7
 	// maxSets is the highest number of a set that is reproduced.
 	maxSets = 4096
@@ -130,7 +138,11 @@ func readSets(tape *Tape) []*ipset {
 		if b := attribute(list, ipsetIndex); len(b) == 2 {
 			s.index = binary.BigEndian.Uint16(b)
 		}
-		if members := attribute(list, ipsetMembers); len(members) > 0 {
+		var members []byte
+		for _, m := range rawAttributes(attribute(list, ipsetMembers)) {
+			members = netlink.AppendAttribute(members, m.number|nested, inNetworkOrder(m.data()))
+		}
+		if members != nil {
 			s.members = append(s.members, members)
 		}
 	}
@@ -142,5 +154,24 @@ func readSets(tape *Tape) []*ipset {
 func createSet(list []byte) []byte {
 	b := keep(list, ipsetName, ipsetType, ipsetRevision, ipsetFamily)
 	settings := without(attribute(list, ipsetData), func(number uint16) bool { return number >= ipsetKernelOnly })
-	return netlink.AppendAttribute(b, ipsetData|nested, settings)
+	return netlink.AppendAttribute(b, ipsetData|nested, inNetworkOrder(settings))
+}
+
+// inNetworkOrder marks the addresses of a set's or member's data as being in network
+// order: the kernel insists on that and doesn't do it itself (nla_put_ipaddr4,
+// ip_set_get_ipaddr4).
+func inNetworkOrder(data []byte) (marked []byte) {
+	for _, a := range rawAttributes(data) {
+		switch a.number {
+		case ipsetIP, ipsetIPTo, ipsetIP2, ipsetIP2To:
+			var inner []byte
+			for _, address := range rawAttributes(a.data()) {
+				inner = netlink.AppendAttribute(inner, address.number|networkOrder, address.data())
+			}
+			marked = netlink.AppendAttribute(marked, a.number|nested, inner)
+		default:
+			marked = appendRaw(marked, a)
+		}
+	}
+	return marked
 }
