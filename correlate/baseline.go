@@ -32,6 +32,9 @@ func Compare(found []Finding, ports []Exposure, known *Snapshot) ([]Finding, err
 	}
 	wider := map[*Exposure]string{}
 	for i := range ports {
+		if ports[i].ProbableClient {
+			continue
+		}
 		if text := widened(space, before[ports[i].Fingerprint], ports[i]); text != "" {
 			wider[&ports[i]] = text
 		}

@@ -106,6 +106,9 @@ func pairs(before, after []Exposure) (out [][2]*Exposure) {
 	rowsOf := map[string]*[2][]*Exposure{}
 	for side, all := range [][]Exposure{before, after} {
 		for i := range all {
+			if all[i].ProbableClient {
+				continue // the kernel chose its port: the next one has another
+			}
 			key := portKey(all[i])
 			if rowsOf[key] == nil {
 				rowsOf[key] = &[2][]*Exposure{}

@@ -76,6 +76,7 @@ func TestWhatChangedIsExact(t *testing.T) {
 		{"a port is gone", snapshotOf(two, open), snapshotOf(same, open), "[closed 23/tcp]"},
 		{"a new port that nobody reaches", snapshotOf(same, dropped(policyOf(inputDrop))), snapshotOf(two, dropped(policyOf(inputDrop))), "[started 23/tcp]"},
 		{"such a port is gone", snapshotOf(two, dropped(policyOf(inputDrop))), snapshotOf(same, dropped(policyOf(inputDrop))), "[stopped 23/tcp]"},
+		{"a resolver's port, which is another each time", snapshotOf(same, open), snapshotOf(append(one(func(l *listeners.Listener) { l.Protocol, l.Port, l.Role = "udp", 40001, listeners.ProbableClient }), same...), open), "[]"},
 		{"bound elsewhere", snapshotOf(same, open), snapshotOf(on5, open), "[bound 22/tcp]"},
 		{"more sources", snapshotOf(same, lan), snapshotOf(same, wider), "[widened 22/tcp [192.0.2.0/24]]"},
 		{"fewer sources", snapshotOf(same, wider), snapshotOf(same, lan), "[narrowed 22/tcp [192.0.2.0/24]]"},

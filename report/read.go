@@ -40,6 +40,7 @@ type readPortJSON struct {
 	Owners      *[]ownerJSON    `json:"owners"`
 	Kernel      bool            `json:"kernel"`
 	Reach       []readReachJSON `json:"reach"`
+	Reasons     []reasonJSON    `json:"reasons"`
 	Fingerprint string          `json:"fingerprint"`
 }
 
@@ -102,6 +103,9 @@ func (p readPortJSON) exposure() (correlate.Exposure, error) {
 			e.Owners = append(e.Owners, listeners.Process{PID: o.PID, Name: o.Name, Executable: o.Executable, Unit: o.Unit, UserUnit: o.UserUnit, SocketUnit: o.SocketUnit, User: o.User,
 				Container: listeners.Container{ID: o.Container, Runtime: o.Runtime, Pod: o.Pod}})
 		}
+	}
+	for _, r := range p.Reasons {
+		e.ProbableClient = e.ProbableClient || r.Code == "probable_client"
 	}
 	for _, r := range p.Reach {
 		reach, err := r.reach()

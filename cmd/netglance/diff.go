@@ -44,7 +44,7 @@ also tells whether changed rules change the answer for any port where nothing li
 		},
 	}
 	j.registerPolicy(c.Flags())
-	c.Flags().StringSliceVar(&failOn, "fail-on", nil, "exit with 1 on these `CHANGES`, or on any; with 3 if one of the two left something unread")
+	c.Flags().StringSliceVar(&failOn, "fail-on", nil, "exit with 1 on these `CHANGES`, or on any that can be told; with 3 if one of the two left something unread")
 	return c
 }
 
@@ -111,7 +111,7 @@ func diffGate(d correlate.Difference, failOn []string) error {
 		return changesFound(count)
 	case d.Incomplete:
 		return unreadHost("one of the two left something unread")
-	case asked("rules") && d.RulesUntold:
+	case slices.Contains(failOn, "rules") && d.RulesUntold:
 		return unreadHost("a JSON report doesn't hold the rules: compare recordings")
 	}
 	return nil

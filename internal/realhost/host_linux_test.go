@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,6 +104,9 @@ type host struct {
 	peer string
 	// units says that the daemons are in cgroups named like systemd's.
 	units bool
+	// input gives it orders, output are its lines.
+	input  io.Writer
+	output *bufio.Scanner
 	// dir is outside of the host, for files that every user may read.
 	dir string
 }
@@ -143,16 +147,30 @@ func start(t *testing.T, rules string) *host {
 		cmd.Wait()
 	})
 	h.launcher = cmd.Process.Pid
-	lines := bufio.NewScanner(output)
-	for lines.Scan() {
-		if peer, ready := strings.CutPrefix(lines.Text(), "ready "); ready {
-			h.peer = peer
-			return h
+	h.input, h.output = input, bufio.NewScanner(output)
+	if h.peer = h.ready(); h.peer == "" {
+		cmd.Wait()
+		t.Fatalf("the host did not start:\n%s", complaints.String())
+	}
+	return h
+}
+
+// ready waits for the host to be, and gives its peer; "" if it ends instead.
+func (h *host) ready() string {
+	for h.output.Scan() {
+		if peer, ready := strings.CutPrefix(h.output.Text(), "ready "); ready {
+			return peer
 		}
 	}
-	cmd.Wait()
-	t.Fatalf("the host did not start:\n%s", complaints.String())
-	return nil
+	return ""
+}
+
+// restart has all daemons of the host start anew.
+func (h *host) restart() {
+	h.t.Helper()
+	if _, err := io.WriteString(h.input, "restart\n"); err != nil || h.ready() == "" {
+		h.t.Fatalf("the daemons did not start again: %v", err)
+	}
 }
 
 // publicDirectory is one that every user can read. (t.TempDir's is for one.)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The host "web-1": daemons as Debian ships them, on eth0 behind a ruleset. It runs as the first
 # process of namespaces of its own (network, mount, pid, uts, cgroup), says "ready PEER" when all
-# ports are open, and ends with its standard input.
+# ports are open, and ends with its standard input. A line "restart" there makes it start all daemons anew and say "ready".
 #   SCRATCH  a directory to mount a file system of its own on
 #   CGROUP   this process's cgroup below a cgroup2 mount, for units; empty if there is none
 # PEER is a process in another network namespace, at the other end of eth0.
@@ -32,11 +32,16 @@ ip route add default via 203.0.113.1
 ip route add default via 2001:db8::1
 
 # unit NAME COMMAND... runs a command in the cgroup that systemd would give it.
+daemons=()
 unit() {
   local name=$1; shift
-  if [ -z "$CGROUP" ]; then "$@" & return; fi
-  mkdir -p "$CGROUP/system.slice/$name.service"
-  (echo "$BASHPID" >"$CGROUP/system.slice/$name.service/cgroup.procs" && exec "$@") &
+  if [ -z "$CGROUP" ]; then
+    "$@" &
+  else
+    mkdir -p "$CGROUP/system.slice/$name.service"
+    (echo "$BASHPID" >"$CGROUP/system.slice/$name.service/cgroup.procs" && exec "$@") &
+  fi
+  daemons+=($!)
 }
 as() { local user=$1; shift; setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups "$@"; }
 
@@ -55,22 +60,35 @@ initdb=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 as postgres "$initdb/initdb" --no-sync --auth reject -D data >/dev/null
 mkdir /run/sshd
 ssh-keygen -q -t ed25519 -N '' -f hostkey
-unit nginx nginx -c "$SCRATCH/nginx.conf"
-unit redis-server setpriv --reuid redis --regid redis --init-groups redis-server --bind 0.0.0.0 '::' --protected-mode no --dir / --save '' --logfile /dev/null
-unit ssh /usr/sbin/sshd -D -h "$SCRATCH/hostkey" -f /dev/null -o PidFile=none
-unit postgresql@15-main setpriv --reuid postgres --regid postgres --init-groups "$initdb/postgres" -D "$SCRATCH/data" -c unix_socket_directories= -c fsync=off
-unit dnsmasq dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null --pid-file= --address=/test/192.0.2.1
-
-nft -f "$RULES"
-for at in tcp/22 tcp/80 tcp/443 tcp/8080 tcp/6379 tcp/5432 tcp/53 udp/53; do
-  kind=${at%/*} port=${at#*/} option=t
-  [ "$kind" = tcp ] || option=u
-  for _ in $(seq 300); do
-    [ -z "$(ss -Hln$option "sport = $port")" ] || continue 2
-    sleep 0.1
+start_daemons() {
+  unit nginx nginx -c "$SCRATCH/nginx.conf"
+  unit redis-server setpriv --reuid redis --regid redis --init-groups redis-server --bind 0.0.0.0 '::' --protected-mode no --dir / --save '' --logfile /dev/null
+  unit ssh /usr/sbin/sshd -D -h "$SCRATCH/hostkey" -f /dev/null -o PidFile=none
+  unit postgresql@15-main setpriv --reuid postgres --regid postgres --init-groups "$initdb/postgres" -D "$SCRATCH/data" -c unix_socket_directories= -c fsync=off
+  unit dnsmasq dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null --pid-file= --address=/test/192.0.2.1
+}
+ports_open() {
+  for at in tcp/22 tcp/80 tcp/443 tcp/8080 tcp/6379 tcp/5432 tcp/53 udp/53; do
+    kind=${at%/*} port=${at#*/} option=t
+    [ "$kind" = tcp ] || option=u
+    for _ in $(seq 300); do
+      [ -z "$(ss -Hln$option "sport = $port")" ] || continue 2
+      sleep 0.1
+    done
+    echo "nothing listens on $port/$kind" >&2
+    exit 1
   done
-  echo "nothing listens on $port/$kind" >&2
-  exit 1
-done
+}
+start_daemons
+nft -f "$RULES"
+ports_open
 echo "ready $peer"
-cat >/dev/null
+while read -r line; do
+  [ "$line" = restart ] || continue
+  kill "${daemons[@]}"
+  wait "${daemons[@]}" || true
+  daemons=()
+  start_daemons
+  ports_open
+  echo "ready $peer"
+done
