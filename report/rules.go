@@ -208,6 +208,7 @@ func RulesText(w io.Writer, rules *firewall.Ruleset, found correlate.RulesReview
 			p.chain(c, 1)
 		}
 	}
+	p.pf(rules)
 	p.unreached(rules)
 	p.oneSided()
 	if p.b.Len() == 0 {
@@ -286,7 +287,7 @@ func chainTitle(c *firewall.Chain) string {
 			title += ", " + strings.Join(cleanAll(b.Devices), " ")
 		}
 	}
-	if c.Table.Backend != firewall.NFTables {
+	if c.Table.Backend != firewall.NFTables && c.Table.Backend != firewall.PF { // whose names tell
 		title += " (" + c.Table.Backend.String() + ")"
 	}
 	if c.Table.Dormant {

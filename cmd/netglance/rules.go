@@ -42,5 +42,9 @@ func (a *app) rules() error {
 func (s *survey) reviewRules() correlate.RulesReview {
 	in, evaluator := s.input(nil)
 	ports := s.ports(in, evaluator)
-	return correlate.ReviewRules(in, firewall.NewEvaluator(s.rules, s.network).Review(), ports, !s.socketsUnread && !s.planned)
+	review := &firewall.Review{}
+	if s.foreign == nil { // what Linux would make of other systems' rules says nothing
+		review = firewall.NewEvaluator(s.rules, s.network).Review()
+	}
+	return correlate.ReviewRules(in, review, ports, !s.socketsUnread && !s.planned)
 }
