@@ -27,6 +27,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(probeVariable) != "" {
 		os.Exit(probeAll(os.Stdin, os.Stdout))
 	}
+	if os.Getenv(identifyVariable) != "" {
+		os.Exit(identifyAll(os.Stdin, os.Stdout))
+	}
+	if gateway := os.Getenv(gatewayVariable); gateway != "" {
+		os.Exit(readGateway(gateway, os.Stdout))
+	}
 	os.Exit(withCommand(m))
 }
 

@@ -37,7 +37,7 @@ install -d -m 700 -o postgres -g postgres data
 initdb=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 as postgres "$initdb/initdb" --no-sync --auth reject -D data >/dev/null &
 init=$!
-mkdir -p /run/sshd /run/mysqld
+mkdir -p /run/sshd
 ssh-keygen -q -t ed25519 -N '' -f hostkey
 quiet nginx -c "$SCRATCH/nginx.conf" &
 quiet as redis redis-server --bind 0.0.0.0 --protected-mode no --dir / --save '' &
@@ -59,9 +59,10 @@ quiet exim4 -C "$SCRATCH/exim.conf" -bdf -oX 25 -oP '' &
 printf '[server]\nhost-name=web-1\nenable-dbus=no\nuse-ipv6=no\n[publish]\npublish-workstation=yes\n' >avahi.conf
 mkdir -p /run/avahi-daemon
 quiet avahi-daemon --no-drop-root --no-chroot -f "$SCRATCH/avahi.conf" &
-mkdir -p mysql && chown mysql mysql
-quiet as mysql mariadb-install-db --no-defaults --datadir="$SCRATCH/mysql" --skip-test-db --auth-root-authentication-method=normal
-quiet as mysql mariadbd --no-defaults --datadir="$SCRATCH/mysql" --socket="$SCRATCH/mysql/sock" --bind-address=127.0.0.1 --pid-file="$SCRATCH/mysql/pid" &
+# Without tables of its own it is up at once, and greets as ever.
+install -d -o mysql mysql
+quiet as mysql mariadbd --no-defaults --datadir="$SCRATCH/mysql" --socket="$SCRATCH/mysql/sock" --pid-file="$SCRATCH/mysql/pid" --bind-address=127.0.0.1 \
+  --skip-grant-tables --skip-networking=0 --skip-innodb --default-storage-engine=Aria &
 wait $init
 quiet as postgres "$initdb/postgres" -D "$SCRATCH/data" -c unix_socket_directories= -c fsync=off &
 
