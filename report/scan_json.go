@@ -12,6 +12,8 @@ type scanDocument struct {
 	document
 	Scan  scanJSON       `json:"scan"`
 	Hosts []scanHostJSON `json:"hosts"`
+	// Since is absent when nothing was compared.
+	Since *comparisonJSON `json:"since,omitempty"`
 }
 
 type scanJSON struct {
@@ -98,7 +100,7 @@ type scanRestJSON struct {
 
 // ScanJSON writes the answer of "netglance scan" (schema/scan.json).
 func ScanJSON(w io.Writer, h Host, s Scan) error {
-	d := scanDocument{document: newDocument(h), Hosts: []scanHostJSON{}, Scan: scanJSON{
+	d := scanDocument{document: newDocument(h), Hosts: []scanHostJSON{}, Since: s.Since.json(), Scan: scanJSON{
 		Started: s.Started.UTC().Format(time.RFC3339), Seconds: s.Took.Seconds(), Targets: cleanAll(s.Targets),
 		TCP: s.TCP.String(), Probes: s.Sent, Interrupted: s.Interrupted, Silent: s.Silent,
 	}}

@@ -19,6 +19,8 @@ type Scan struct {
 	Loopback bool
 	// Vendor names the maker of a link address; empty if unknown.
 	Vendor func(hardware string) string
+	// Since is how it differs from an earlier scan; nil if that wasn't asked.
+	Since *Comparison
 }
 
 // listedPorts is how many ports of one state and reason are listed one by one when

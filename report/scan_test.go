@@ -57,6 +57,18 @@ func ownScan() Scan {
 	return s
 }
 
+func comparedScan() Scan {
+	s := scanned()
+	s.Since = &Comparison{Before: "2026-11-21T08:00:00Z", Changes: []scan.Change{
+		{Address: addr("10.0.0.1"), Protocol: "tcp", Port: 22, Kind: scan.ServiceChanged, Before: "ssh OpenSSH 9.1", After: "ssh OpenSSH 9.2p1"},
+		{Address: addr("10.0.0.1"), Protocol: "tcp", Port: 23, Kind: scan.PortOpened, Before: "closed", After: "open"},
+		{Address: addr("10.0.0.1"), Protocol: "tcp", Port: 25, Kind: scan.PortClosed, Before: "open", After: "closed"},
+		{Address: addr("10.0.0.2"), Kind: scan.HostCame},
+		{Address: addr("10.0.0.3"), Kind: scan.HostWent},
+	}}
+	return s
+}
+
 func scanOutputs() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"scan.txt": func(w io.Writer) error { return ScanText(w, host(), scanned(), Style{}) },
@@ -67,6 +79,8 @@ func scanOutputs() map[string]func(io.Writer) error {
 		"scan.json":        func(w io.Writer) error { return ScanJSON(w, host(), scanned()) },
 		"scan-own.json":    func(w io.Writer) error { return ScanJSON(w, gapped(), ownScan()) },
 		"scan-nobody.json": func(w io.Writer) error { return ScanJSON(w, Host{}, Scan{}) },
+		"scan-since.txt":   func(w io.Writer) error { return ScanText(w, host(), comparedScan(), Style{Quiet: true}) },
+		"scan-since.json":  func(w io.Writer) error { return ScanJSON(w, host(), comparedScan()) },
 		"scan.xml":         func(w io.Writer) error { return ScanNmap(w, host(), scanned()) },
 	}
 }
@@ -150,6 +164,35 @@ func TestProgress(t *testing.T) {
 	} {
 		if got := ScanProgress(p); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// What is saved is read back as it was, as far as later scans are compared with it.
+func TestASavedScanIsReadBack(t *testing.T) {
+	var saved bytes.Buffer
+	if err := ScanJSON(&saved, host(), scanned()); err != nil {
+		t.Fatal(err)
+	}
+	hosts, err := ReadScan(&saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changes := append(scan.Diff(hosts, scanned().Hosts), scan.Diff(scanned().Hosts, hosts)...); len(changes) > 0 {
+		t.Errorf("%v", changes)
+	}
+}
+
+func TestWhatIsNoScanIsRefused(t *testing.T) {
+	for _, text := range []string{
+		``, `{}`, `[]`, `{"schema_version":"2","scan":{},"hosts":[]}`, `{"schema_version":"1","hosts":[]}`,
+		`{"schema_version":"1","scan":{},"hosts":[{"address":"x"}]}`,
+		`{"schema_version":"1","scan":{},"hosts":[{"address":"::1","ports":[{"protocol":"sctp","port":1,"state":"open","reason":"reset"}]}]}`,
+		`{"schema_version":"1","scan":{},"hosts":[{"address":"::1","ports":[{"protocol":"tcp","port":1,"state":"ajar","reason":"reset"}]}]}`,
+		`{"schema_version":"1","scan":{},"hosts":[{"address":"::1","others":[{"protocol":"tcp","ports":"9-1","state":"open","reason":"reset"}]}]}`,
+	} {
+		if hosts, err := ReadScan(strings.NewReader(text)); !errors.Is(err, ErrNotScan) {
+			t.Errorf("%s: %v, %v", text, hosts, err)
 		}
 	}
 }

@@ -21,8 +21,8 @@ func ScanText(w io.Writer, h Host, s Scan, style Style) error {
 			return err
 		}
 	}
-	if style.Quiet {
-		return nil
+	if _, err := io.WriteString(w, s.Since.text(style)); err != nil || style.Quiet {
+		return err
 	}
 	if _, err := fmt.Fprintln(w, s.summary()); err != nil {
 		return err

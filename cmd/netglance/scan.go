@@ -36,6 +36,7 @@ type scanFlags struct {
 	noDiscovery bool
 	public      bool
 	file        string
+	save, diff  bool
 }
 
 // commonPorts is how many ports are asked when none are named: of TCP the ones that
@@ -64,6 +65,7 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
   sudo netglance scan 192.168.1.0/24            what is on the network
   netglance scan printer.lan -p- --services     all ports, and what speaks there
   sudo netglance scan 192.168.1.1 -u            the 100 most common UDP ports
+  sudo netglance scan 192.168.1.0/24 --diff --save   what changed since the last time
   netglance scan 10.0.0.5 -p 22,80,8000-8100 --json`,
 		RunE: func(c *cobra.Command, words []string) error { return a.scan(c.Context(), f, words) },
 	}
@@ -79,6 +81,8 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
 	flags.IntVar(&f.rate, "rate", 0, "at most `N` packets a second")
 	flags.BoolVar(&f.noDiscovery, "no-discovery", false, "ask every address, without looking for hosts first")
 	flags.BoolVar(&f.public, "allow-public", false, "scan addresses that are neither private nor in own networks")
+	flags.BoolVar(&f.save, "save", false, "keep the answer, to compare later scans with")
+	flags.BoolVar(&f.diff, "diff", false, "what changed since the scan of these targets that was saved last")
 	flags.StringVar(&f.file, "targets", "", "read targets from `FILE` too, one a line; - is standard input")
 	return c
 }
@@ -111,6 +115,10 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	} else if o.Targets, unresolved, err = f.targets(ctx, words, scanner.Interfaces); err != nil {
 		return err
 	}
+	earlier, save, err := a.kept(f, words)
+	if err != nil {
+		return err
+	}
 	o.Discover = !f.noDiscovery && len(words) > 0 && slices.ContainsFunc(o.Targets, func(t scan.Target) bool { return t.First != t.Last })
 
 	clear := a.showProgress(scanner)
@@ -122,6 +130,10 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	answer := report.Scan{Result: result, Targets: words, Loopback: len(words) == 0, Vendor: oui.Vendor,
 		Arguments: strings.Join(append([]string{"netglance", "scan"}, words...), " ")}
 	about := a.scannedFrom(append(missing, unresolved...))
+	earlier.compare(&answer)
+	if err := save(about, answer); err != nil {
+		return err
+	}
 	if err := a.writeScan(about, answer); err != nil {
 		return internal(err)
 	}
@@ -129,6 +141,36 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 		return scanInterrupted
 	}
 	return nil
+}
+
+// kept is the scan to compare with, and what saves the new one. Both are looked
+// after before a packet is sent.
+func (a *app) kept(f scanFlags, words []string) (earlier *earlierScan, save func(report.Host, report.Scan) error, err error) {
+	save = func(report.Host, report.Scan) error { return nil }
+	if !f.save && !f.diff {
+		return nil, save, nil
+	}
+	store, err := openScanStore(a.getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.diff {
+		if earlier, err = store.earlier(words, f.save); err != nil {
+			return nil, nil, err
+		}
+	}
+	if f.save {
+		save = func(about report.Host, answer report.Scan) error {
+			if answer.Interrupted { // what is missing would look closed
+				return nil
+			}
+			if err := store.save(words, about, answer); err != nil {
+				return usage("set XDG_STATE_HOME to a directory that you may write to", "the scan can't be saved: %w", err)
+			}
+			return nil
+		}
+	}
+	return earlier, save, nil
 }
 
 func (a *app) writeScan(about report.Host, answer report.Scan) error {
