@@ -15,7 +15,7 @@ type Comparison struct {
 }
 
 type comparisonJSON struct {
-	Before  string       `json:"before"`
+	Before  string           `json:"before"`
 	Changes []scanChangeJSON `json:"changes"`
 }
 
