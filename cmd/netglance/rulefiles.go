@@ -15,6 +15,7 @@ import (
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/ipset"
 	"github.com/netglance/netglance/firewall/iptables"
+	"github.com/netglance/netglance/firewall/pf"
 	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/platform"
 	"github.com/netglance/netglance/report"
@@ -24,11 +25,13 @@ import (
 type fileFlags struct {
 	ruleNames      []string
 	interfaceNames []string
+	dialect        string
 }
 
 func (f *fileFlags) register(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.ruleNames, "rules", nil, "answer for the rules in `FILE` (iptables-save, ip6tables-save, ipset save) instead of those that run; repeat it for more")
+	flags.StringArrayVar(&f.ruleNames, "rules", nil, "answer for the rules in `FILE` (iptables-save, ip6tables-save, ipset save, pf.conf) instead of those that run; repeat it for more")
 	flags.StringArrayVar(&f.interfaceNames, "interfaces", nil, "with --rules: the interfaces, `NAME=ADDRESS/LENGTH,…` or a file of them (default: "+assumedLinks+")")
+	flags.StringVar(&f.dialect, "dialect", "", "with --rules of pf: whose it is, openbsd, freebsd or macos (default: told by the rules)")
 }
 
 // look reads what the flags name: this host, a recorded one, or a host made of files.
@@ -50,12 +53,21 @@ func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkDialect(given); err != nil {
+		return nil, err
+	}
+	if a.host == "" && ofPF(given) {
+		return a.planPF(given)
+	}
 	if a.host == "" {
 		return a.plan(given)
 	}
 	host, err := a.openHost()
 	if err != nil {
 		return nil, err
+	}
+	if ofPF(given) {
+		return replacePF(a.placed(read(host)), given, host)
 	}
 	return replace(a.placed(read(host)), given, host)
 }
@@ -100,6 +112,9 @@ func (a *app) readRuleFile(name string) ([]byte, error) {
 
 // format tells what a text is by its first line that is not a comment.
 func (f ruleFile) format() string {
+	if pf.LooksLike(f.text) {
+		return formatPF
+	}
 	for line := range strings.Lines(string(f.text)) {
 		words := strings.Fields(line)
 		switch {

@@ -212,10 +212,15 @@ func (rs *Ruleset) resolveCalls() {
 		return
 	}
 	rs.Main.walk(func(a *Anchor) {
+		for _, t := range a.Tables {
+			if t.Persist && len(t.Entries) == 0 && t.Unread == "" {
+				rs.filledLater("table <" + t.Name + ">")
+			}
+		}
 		for _, list := range [][]*Rule{a.Filter, a.NAT, a.RDR, a.Binat} {
 			for _, r := range list {
-				if r.IsAnchor && rs.filledElsewhere(a, r) {
-					rs.unread(fmt.Sprintf("anchor %q, which programs fill at run time", r.Anchor))
+				if r.IsAnchor && filledElsewhere(a, r) {
+					rs.filledLater(fmt.Sprintf("anchor %q", r.Anchor))
 				}
 			}
 		}
@@ -224,15 +229,12 @@ func (rs *Ruleset) resolveCalls() {
 
 // filledElsewhere says that what an anchor rule calls isn't known from the text:
 // it has a wildcard, or nothing in the text fills it.
-func (rs *Ruleset) filledElsewhere(a *Anchor, r *Rule) bool {
-	if rs.Live || r.Body != nil {
+func filledElsewhere(a *Anchor, r *Rule) bool {
+	called := a.called(r)
+	if r.Body != nil || len(called) > 0 && strings.HasSuffix(r.Anchor, "*") {
 		return false
 	}
-	if strings.HasSuffix(r.Anchor, "*") {
-		return len(a.called(r)) == 0
-	}
-	called := a.called(r)
-	return len(called) == 0 || !called[0].Defined
+	return len(called) == 0 || !called[0].Defined && !called[0].Unread
 }
 
 // walk calls f for an anchor and all below it.

@@ -79,3 +79,22 @@ func (d Dialect) groups() bool { return d != MacOS }
 // old says that rules print "keep state" and pools as lists, as pf did before
 // OpenBSD 4.6.
 func (d Dialect) old() bool { return d != OpenBSD }
+
+// firstWords are those that a statement of pf.conf, or a line of pfctl's, begins with.
+var firstWords = regexp.MustCompile(`^\s*(` +
+	`(pass|block|match|anchor|antispoof|altq|nat|rdr|binat|scrub|dummynet|ether|(nat|rdr|binat|scrub|dummynet)-anchor)\b` +
+	`|no\s+(nat|rdr|binat|scrub)\b|set\s+[a-z]|load\s+anchor\b|queue\s|table\s*<|[A-Za-z_][A-Za-z0-9_]*\s*=` +
+	`|@\d+(\(\d+\))? |(TRANSLATION|FILTER|SCRUB|DUMMYNET) RULES:|No ALTQ support in kernel)`)
+
+// LooksLike says that a text is pf.conf's, or pfctl's, by its first line that is
+// not a comment. An "include" alone doesn't tell.
+func LooksLike(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		trimmed := bytes.TrimSpace(line)
+		if len(trimmed) == 0 || trimmed[0] == '#' || bytes.HasPrefix(trimmed, []byte("include")) {
+			continue
+		}
+		return firstWords.Match(line)
+	}
+	return false
+}

@@ -15,6 +15,8 @@ type packet struct {
 	link, received *firewall.Interface
 
 	source, destination, sourcePort, port firewall.Field
+	// asked is the port that the question is about, before any translation.
+	asked firewall.Field
 	// flags are TCP's: SYN alone for a first packet.
 	flags              uint8
 	icmpType, icmpCode int
@@ -30,10 +32,11 @@ const flagSYN, flagACK = 1 << 1, 1 << 4
 
 // firstPacket is the first packets that the question is about.
 func (w *walk) firstPacket(q firewall.Query, link *firewall.Interface) *packet {
+	port := w.s.Port(q)
 	return &packet{
 		family: familyOf(q.Destination), protocol: int(q.Protocol), direction: In, link: link, received: link,
 		source: w.s.Source(q), destination: firewall.FixedField(q.Destination.AsSlice()),
-		sourcePort: w.s.SourcePort(q), port: w.s.Port(q),
+		sourcePort: w.s.SourcePort(q), port: port, asked: port,
 		flags: flagSYN, icmpType: -1, icmpCode: -1, tos: -1,
 		tags: make(map[string]firewall.PacketSet),
 	}

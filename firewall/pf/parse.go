@@ -1,21 +1,24 @@
 package pf
 
 import (
+	"errors"
 	"fmt"
-	"io/fs"
-	"path"
+	"slices"
 	"strconv"
 
 	"github.com/netglance/netglance/firewall"
 )
+
+// ErrElsewhere says of a file that it is on the machine that the rules are for.
+var ErrElsewhere = errors.New("the file is not here")
 
 // Options are what a configuration is read with.
 type Options struct {
 	Dialect Dialect
 	// Network gives interfaces their groups and addresses; nil where nothing is known.
 	Network *firewall.Network
-	// Open reads the files that tables, includes and "load anchor" name; nil leaves
-	// them unread.
+	// Open reads the files that tables, includes and "load anchor" name. Nil, or
+	// ErrElsewhere for one of them, leaves it unread.
 	Open func(name string) ([]byte, error)
 	// Macros are set before the first line (pfctl -D).
 	Macros map[string]string
@@ -248,26 +251,24 @@ func (p *parser) open(name string) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	content, err := p.options.Open(name)
-	if err != nil && path.IsAbs(name) && !isNotDirect(err) {
+	if errors.Is(err, ErrElsewhere) {
 		return nil, false, nil
 	}
 	return content, err == nil, err
 }
 
-// isNotDirect says that a file may be named and isn't there.
-func isNotDirect(err error) bool {
-	_, ok := err.(*fs.PathError)
-	return ok
-}
-
 // unread notes what could not be read, once.
 func (rs *Ruleset) unread(what string) {
-	for _, u := range rs.Unread {
-		if u == what {
-			return
-		}
+	if !slices.Contains(rs.Unread, what) {
+		rs.Unread = append(rs.Unread, what)
 	}
-	rs.Unread = append(rs.Unread, what)
+}
+
+// filledLater notes what programs fill at run time, once.
+func (rs *Ruleset) filledLater(what string) {
+	if !slices.Contains(rs.FilledLater, what) {
+		rs.FilledLater = append(rs.FilledLater, what)
+	}
 }
 
 // loadAnchors reads the files of "load anchor", which may load more.

@@ -1,7 +1,6 @@
 package pf
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -42,7 +41,7 @@ func parseHome(t testing.TB, d Dialect, text string) *Ruleset {
 	return rs
 }
 
-func noFiles(string) ([]byte, error) { return nil, errors.New("no such file") }
+func noFiles(string) ([]byte, error) { return nil, ErrElsewhere }
 
 func TestRulesExpandAsPfctlExpandsThem(t *testing.T) {
 	for _, c := range []struct{ name, in, out string }{
@@ -118,17 +117,18 @@ func TestErrorsNameFileLineAndToken(t *testing.T) {
 func TestWhatCantBeReadIsNamed(t *testing.T) {
 	rs, err := Parse("pf.conf", []byte(`
 table <bad> persist file "/etc/bad"
+table <banned> persist
 anchor "f2b/*"
 anchor "mine"
 load anchor "mine" from "/etc/mine"
 pass from www.example.org
 pass on em7 from em7
-`), Options{Dialect: OpenBSD, Network: home(t)})
+`), Options{Dialect: OpenBSD, Network: home(t), Open: noFiles})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(rs.Unread, "; ")
-	for _, want := range []string{"table <bad>", `anchor "f2b/*"`, `anchor "mine"`, "www.example.org", "em7"} {
+	got := strings.Join(append(rs.Unread, rs.FilledLater...), "; ")
+	for _, want := range []string{"table <bad>", "table <banned>", `anchor "f2b/*"`, `anchor "mine"`, "www.example.org", "em7"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s isn't named: %s", want, got)
 		}

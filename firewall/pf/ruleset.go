@@ -19,8 +19,12 @@ type Ruleset struct {
 	// Live says that the rules come from a running system: every anchor and table
 	// that isn't there is empty, not unread.
 	Live bool
-	// Unread are what the rules name and could not be read.
+	// Unread are what the rules name and could not be read: answers that depend on it
+	// are conditional.
 	Unread []string
+	// FilledLater are anchors and tables of a file that programs fill at run time.
+	// They are taken as they are when the file is loaded: empty.
+	FilledLater []string
 
 	// rules and inline count rules and anchors in braces.
 	rules, inline int

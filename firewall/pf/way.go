@@ -201,7 +201,9 @@ func (w *walk) arrive(p *packet, m match, stateful bool) {
 			w.diverted(p, m, r)
 			return
 		case r.Route != nil && r.Route.Kind == "route-to" && r.Direction != Out:
-			w.accept(m, m.set, &firewall.Delivery{Address: w.one(p.destination), Port: w.onePort(p), Interface: r.Route.out()})
+			w.eachPort(p, m, func(p *packet, m match) {
+				w.accept(m, m.set, &firewall.Delivery{Address: w.one(p.destination), Port: w.onePort(p), Interface: r.Route.out()})
+			})
 			return
 		case r.AFTo != nil:
 			w.acrossFamilies(p, m, r)
@@ -223,7 +225,32 @@ func (w *walk) arrive(p *packet, m match, stateful bool) {
 		c.destination = firewall.FixedField(d.Data)
 		part := m
 		part.set = d.Set
-		w.route(&c, to, part, stateful)
+		w.eachPort(&c, part, func(p *packet, m match) { w.route(p, to, m, stateful) })
+	}
+}
+
+// maxPorts is how many ports of translated packets are told apart.
+const maxPorts = 64
+
+// eachPort splits packets by the port that they were translated to.
+func (w *walk) eachPort(p *packet, m match, do func(*packet, match)) {
+	same := w.s.And(m.set, w.s.Same(p.port, p.asked))
+	changed := w.s.Diff(m.set, same)
+	if same != firewall.NoPackets {
+		c, part := *p, m
+		c.port, part.set = p.asked, same
+		do(&c, part)
+	}
+	ports, ok := w.s.Values(p.port, changed, maxPorts)
+	if !ok {
+		m.set = changed
+		do(p, m)
+		return
+	}
+	for _, port := range ports {
+		c, part := *p, m
+		c.port, part.set = firewall.FixedField(port.Data), port.Set
+		do(&c, part)
 	}
 }
 
