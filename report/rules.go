@@ -263,7 +263,8 @@ func (p *rulePrinter) review(r *firewall.Rule, depth, indent int) {
 	}
 	for _, reason := range p.found.Rules[r] {
 		mark := "! never acts: "
-		if reason.Code == "nobody_serves" || reason.Code == "not_known" {
+		switch reason.Code {
+		case "nobody_serves", "not_known", "negated_list", "redirects_to_loopback":
 			mark = "! "
 		}
 		p.line(depth, space+p.style.paint(cell{mark + Clean(reason.Text), yellow}))

@@ -24,12 +24,7 @@ func (s *survey) addBSDRules(host platform.Host) {
 	rules, unread := pf.Read(host, network)
 	if rules != nil {
 		s.about.Backends = []string{"pf"}
-		unread = append(unread, gaps.Gap{
-			Source: "pf",
-			Reason: "its rules were read and are not evaluated: who reaches a port is unknown",
-			Hint:   "netglance listeners tells who owns the ports; pfctl -s rules shows what pf does",
-			Err:    errors.ErrUnsupported,
-		})
+		s.usePF(rules)
 	}
 	if host.OS() == "darwin" {
 		filter, hidden := alf.Read(host)

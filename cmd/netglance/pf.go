@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/pf"
 	"github.com/netglance/netglance/gaps"
@@ -78,9 +79,6 @@ func (s *survey) usePF(rules *pf.Ruleset) {
 		s.about.Gaps = append(s.about.Gaps, gaps.Gap{Source: "pf", Reason: what + " is filled by programs at run time: taken as empty",
 			Hint: "netglance record on the host keeps what stands in it"})
 	}
-	for _, f := range rules.Findings() {
-		s.about.Gaps = append(s.about.Gaps, gaps.Gap{Source: "pf", Reason: f.String()})
-	}
 }
 
 // maxIncluded is how large a file that a pf.conf names may be, in bytes.
@@ -136,4 +134,15 @@ func (a *app) checkDialect(given []ruleFile) error {
 		return nil
 	}
 	return usage("--dialect says whose pf a pf.conf is for", "--dialect: %s is no pf.conf", fileNames(given))
+}
+
+// addPFFindings tells what is odd about rules of pf beside their never deciding.
+func (s *survey) addPFFindings(review *correlate.RulesReview) {
+	e, ok := s.foreign.(*pf.Evaluator)
+	if !ok {
+		return
+	}
+	for _, f := range e.Findings() {
+		review.Rules[f.Rule] = append(review.Rules[f.Rule], correlate.Reason{Code: f.Code, Text: f.Text})
+	}
 }

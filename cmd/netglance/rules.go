@@ -42,9 +42,16 @@ func (a *app) rules() error {
 func (s *survey) reviewRules() correlate.RulesReview {
 	in, evaluator := s.input(nil)
 	ports := s.ports(in, evaluator)
-	review := &firewall.Review{}
-	if s.foreign == nil { // what Linux would make of other systems' rules says nothing
-		review = firewall.NewEvaluator(s.rules, s.network).Review()
+	found := correlate.ReviewRules(in, s.review(), ports, !s.socketsUnread && !s.planned)
+	s.addPFFindings(&found)
+	return found
+}
+
+// review is what each rule is good for; of rules that aren't evaluated, nothing.
+func (s *survey) review() *firewall.Review {
+	reviewer, ok := s.evaluator().(interface{ Review() *firewall.Review })
+	if !ok {
+		return &firewall.Review{}
 	}
-	return correlate.ReviewRules(in, review, ports, !s.socketsUnread && !s.planned)
+	return reviewer.Review()
 }

@@ -37,6 +37,7 @@ func NewEvaluator(rs *Ruleset, n *firewall.Network) *Evaluator {
 		e.byName[n.Interfaces[i].Name] = &n.Interfaces[i]
 	}
 	rs.Main.walk(e.addModel)
+	rs.Main.walk(e.addCalls)
 	return e
 }
 
@@ -93,6 +94,9 @@ type walk struct {
 	s    *firewall.Space
 	path *[]firewall.PathStep
 	work int
+	// review says that all packets are looked at, not only first ones: what isn't
+	// known of them may be anything.
+	review bool
 }
 
 // maxWork bounds the rules that one question may look at: anchors that call each

@@ -2,62 +2,59 @@ package pf
 
 import (
 	"fmt"
-	"slices"
+
+	"github.com/netglance/netglance/firewall"
 )
 
-// A Finding is what is odd about a configuration, whatever packets come.
+// A Finding is what is odd about a rule, whatever packets come.
 type Finding struct {
+	Rule *firewall.Rule
 	// Code is a word for programs.
-	Code string
-	File string
-	Line int
-	Text string
-}
-
-func (f Finding) String() string {
-	if f.Line == 0 {
-		return f.Text
-	}
-	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
+	Code, Text string
 }
 
 // Findings are, in the order of the rules: lists of negated members, which together
-// match everything; anchors with rules that nothing calls; redirections to this
-// host's loopback addresses, which reach daemons that listen nowhere else.
-func (rs *Ruleset) Findings() []Finding {
+// match everything, and redirections to this host's loopback addresses, which reach
+// daemons that listen nowhere else.
+func (e *Evaluator) Findings() []Finding {
 	var out []Finding
-	add := func(code string, r *Rule, format string, args ...any) {
-		f := Finding{Code: code, Text: fmt.Sprintf(format, args...)}
-		if r != nil && !rs.Live {
-			f.File, f.Line = r.File, r.Line
-		}
-		if !slices.Contains(out, f) {
-			out = append(out, f)
-		}
-	}
-	called := map[*Anchor]bool{rs.Main: true}
-	rs.Main.walk(func(a *Anchor) {
+	e.rules.Main.walk(func(a *Anchor) {
 		a.eachRule(func(r *Rule) {
-			for _, c := range a.called(r) {
-				if r.IsAnchor {
-					called[c] = true
-				}
-			}
 			if r.negatedList != "" {
-				add("negated_list", r, "{ %s } is a rule for each member: together they match everything", r.negatedList)
+				text := fmt.Sprintf("the list { %s } is a rule for each member: together they match everything", r.negatedList)
+				out = append(out, Finding{e.model[r], "negated_list", text})
 			}
 			if to := loopbackTarget(r); to != "" {
-				add("redirects_to_loopback", r, "%s leads packets from outside to a daemon that listens on loopback", to)
+				out = append(out, Finding{e.model[r], "redirects_to_loopback", to + " leads packets from outside to a daemon that listens on loopback"})
 			}
 		})
 	})
-	rs.Main.walk(func(a *Anchor) {
-		rules := len(a.Filter) + len(a.NAT) + len(a.RDR) + len(a.Binat)
-		if rules > 0 && !called[a] {
-			add("anchor_not_called", nil, "no rule calls the anchor %q: its %d rules have no effect", a.Path, rules)
-		}
-	})
 	return out
+}
+
+// calledAnchors are those whose rules some packet can come to: the main ruleset,
+// and what it calls.
+func (rs *Ruleset) calledAnchors() map[*Anchor]bool {
+	called := map[*Anchor]bool{}
+	var visit func(a *Anchor)
+	visit = func(a *Anchor) {
+		if called[a] {
+			return
+		}
+		called[a] = true
+		for _, list := range [][]*Rule{a.Ether, a.Binat, a.RDR, a.NAT, a.Filter} {
+			for _, r := range list {
+				if !r.IsAnchor {
+					continue
+				}
+				for _, c := range a.called(r) {
+					visit(c)
+				}
+			}
+		}
+	}
+	visit(rs.Main)
+	return called
 }
 
 // eachRule calls f for every rule of the anchor that decides or translates.

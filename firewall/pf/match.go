@@ -10,10 +10,13 @@ import (
 // matches is where a rule matches: pf_match_rule of sys/net/pf.c. What no reading
 // settles is a fact of the question.
 func (w *walk) matches(p *packet, a *Anchor, r *Rule) firewall.PacketSet {
-	if !r.plainlyFits(p) || r.Fragment {
+	if !r.plainlyFits(p) || r.Fragment && !w.review {
 		return firewall.NoPackets
 	}
 	set := w.onLink(p, r.Interface, r.NotInterface)
+	if r.Fragment {
+		set = w.s.And(set, w.s.Fact(firewall.Sender, "whether it is a fragment"))
+	}
 	if r.RDomain > 0 && set != firewall.NoPackets {
 		in := w.s.Fact(firewall.Unmodelled, fmt.Sprintf("whether %s is in rdomain %d", p.link.Name, r.RDomain))
 		set = w.s.And(set, w.unless(r.NotRDomain, in))
@@ -74,6 +77,9 @@ func (w *walk) onLink(p *packet, name string, not bool) firewall.PacketSet {
 }
 
 func (w *walk) receivedOn(p *packet, r *Rule) firewall.PacketSet {
+	if p.received == nil && w.review {
+		return w.s.Fact(firewall.Sender, "whether it was received on "+r.ReceivedOn)
+	}
 	if p.received == nil {
 		return w.unless(r.NotReceivedOn, firewall.NoPackets)
 	}

@@ -20,7 +20,7 @@ func (a Action) list() Action {
 // are what correlate asks rules about: the ports and sources that they name, and
 // whether they block. They are not what is evaluated.
 func (e *Evaluator) addModel(a *Anchor) {
-	for _, action := range []Action{Pass, NAT, RDR, Binat, Ether} {
+	for _, action := range []Action{Ether, Binat, RDR, NAT, Pass} {
 		rules := *a.ruleset(action)
 		if len(rules) == 0 && !(a.Parent == nil && action == Pass) {
 			continue
@@ -56,6 +56,23 @@ type ruleText struct {
 }
 
 func (t ruleText) String() string { return t.rule.text(t.dialect) }
+
+// addCalls lets anchor rules jump to the chains of the anchors that they call.
+func (e *Evaluator) addCalls(a *Anchor) {
+	for _, action := range []Action{Ether, Binat, RDR, NAT, Pass} {
+		for _, r := range *a.ruleset(action) {
+			if !r.IsAnchor {
+				continue
+			}
+			m := e.model[r]
+			for _, called := range a.called(r) {
+				if to := e.chains[chainKey{called, action}]; to != nil {
+					m.Steps = append(m.Steps, firewall.Verdict{Code: firewall.Jump, Chain: to})
+				}
+			}
+		}
+	}
+}
 
 // place is where a rule stands, for conditions.
 func (e *Evaluator) place(r *Rule) string {

@@ -20,7 +20,7 @@ func (w *walk) owned(p *packet, r *Rule, set firewall.PacketSet) firewall.Packet
 		return set
 	}
 	uid, known := w.uid(p)
-	if !known || r.User.Name != "" {
+	if !known || w.review || r.User.Name != "" {
 		return w.s.And(set, w.s.Fact(firewall.Unread, "whether the socket's user is "+r.User.text()))
 	}
 	if !r.User.fits(uid) {

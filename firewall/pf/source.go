@@ -44,6 +44,9 @@ func (w *walk) plainAddress(p *packet, at *Anchor, a Address, f firewall.Field, 
 // (pfr_match_addr).
 func (w *walk) inTable(at *Anchor, name string, f firewall.Field, side string) firewall.PacketSet {
 	t := at.table(name)
+	if t == nil && w.review {
+		t = &Table{} // it may be filled at run time
+	}
 	if t == nil {
 		return firewall.NoPackets // an undefined table is empty
 	}
@@ -63,6 +66,9 @@ func (w *walk) inTable(at *Anchor, name string, f firewall.Field, side string) f
 		} else {
 			set = w.s.Or(set, in)
 		}
+	}
+	if w.review {
+		return w.s.Or(set, w.s.Fact(firewall.History, fmt.Sprintf("whether the %s is in table <%s> at another time", side, name)))
 	}
 	if t.Unread == "" {
 		return set

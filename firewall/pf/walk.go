@@ -25,6 +25,8 @@ type ruling struct {
 	w       *walk
 	p       *packet
 	matches []match
+	// review, when set, watches which rules matter.
+	review *reviewer
 }
 
 // filter takes packets through the filter rules: in order, the last match decides
@@ -58,7 +60,9 @@ func (r *ruling) last(all firewall.PacketSet) []match {
 // stopped.
 func (r *ruling) run(a *Anchor, rules []*Rule, live firewall.PacketSet, via []*Rule) firewall.PacketSet {
 	for _, rule := range rules {
-		if live == firewall.NoPackets {
+		if r.review != nil {
+			r.review.see(r.w, r.p, a, rule, live)
+		} else if live == firewall.NoPackets {
 			return live
 		}
 		if r.w.work++; r.w.work > maxWork {
