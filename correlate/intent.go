@@ -86,7 +86,13 @@ func inNATChain(d firewall.Decision) bool {
 	if len(d.Via) > 0 {
 		chain = d.Via[0].Chain
 	}
-	return chain != nil && chain.Base != nil && chain.Base.Type == firewall.NATChain
+	return chain != nil && (chain.Base != nil && chain.Base.Type == firewall.NATChain || translatesInPF(chain))
+}
+
+// translatesInPF says that a chain is one of pf's rulesets of translations.
+func translatesInPF(c *firewall.Chain) bool {
+	kind := c.Name[strings.LastIndexByte(c.Name, ' ')+1:]
+	return c.Table != nil && c.Table.Backend == firewall.PF && (kind == "rdr" || kind == "nat" || kind == "binat")
 }
 
 // denies says that the rule, where it matches, ends the packet's way.
