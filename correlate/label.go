@@ -191,6 +191,7 @@ func judge(e *Exposure, in Input) {
 	case len(e.Reach) == 0 || loopbackOnly(e.Addresses):
 		e.Label = Local
 		w.local()
+		w.chosenByProgram()
 	default:
 		e.Label = Filtered
 		w.filtered(blocked)

@@ -100,10 +100,13 @@ func (w writer) closing(r Reach, undeclared []Reach) []command {
 	if !ok {
 		return nil
 	}
-	switch {
-	case ufwDecides(chain, r):
+	if ufwDecides(chain, r) {
 		return w.byUFW(ifaces)
-	case ofIptables(chain.Table):
+	}
+	if commands := w.byManager(chain, r); commands != nil {
+		return commands
+	}
+	if ofIptables(chain.Table) {
 		return w.byIptables(iptablesPlace(chain, d.Rule), ifaces, r)
 	}
 	family := w.family(chain, undeclared)
@@ -149,6 +152,8 @@ func (w writer) closingAtHook(family int, r Reach, ifaces []string, undeclared [
 	switch {
 	case chain != nil && ufwDecides(chain, r):
 		return w.byUFW(ifaces)
+	case chain != nil && w.byManager(chain, r) != nil:
+		return w.byManager(chain, r)
 	case chain != nil && ofIptables(chain.Table):
 		return w.byIptables(iptablesPlace(chain, &firewall.Rule{Number: 1}), ifaces, r)
 	case chain != nil:

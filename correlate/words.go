@@ -22,7 +22,8 @@ func (w writer) said(r *firewall.Rule) (words string, whole bool) {
 	if w.in.Words == nil || r == nil {
 		return "", false
 	}
-	return w.in.Words.Rule(r)
+	words, whole = w.in.Words.Rule(r)
+	return w.byName(words), whole
 }
 
 // does is the manager's words for a rule, or its place, with what it does and its text.

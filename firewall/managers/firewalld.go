@@ -90,6 +90,15 @@ func portOf(r *firewall.Rule) servicePort {
 	return servicePort{strings.ReplaceAll(m[4], ":", "-"), m[3]}
 }
 
+// Zone is the zone of firewalld's that a chain belongs to; empty for its other chains.
+func Zone(c *firewall.Chain) string {
+	m := firewalldChain.FindStringSubmatch(c.Name)
+	if m == nil || strings.HasPrefix(m[2], "policy_") {
+		return ""
+	}
+	return m[2]
+}
+
 // rule says which part of a zone a rule is.
 func (f *firewalldZones) rule(r *firewall.Rule) (words string, whole bool) {
 	m := firewalldChain.FindStringSubmatch(r.Chain.Name)

@@ -144,7 +144,7 @@ func (w *Words) Rule(r *firewall.Rule) (words string, whole bool) {
 	case "fail2ban":
 		return "fail2ban jail " + jail(r), false
 	case "Shorewall":
-		return shorewallRule(chain), false
+		return shorewallRule(r.Chain), false
 	}
 	return Of(r.Chain) + "'s chain " + chain, false
 }
@@ -198,9 +198,18 @@ func dockerRule(r *firewall.Rule) (words string, whole bool) {
 	return "Docker's chain " + r.Chain.Name, false
 }
 
-func shorewallRule(chain string) string {
-	if m := shorewallChain.FindStringSubmatchIndex(chain); m != nil {
-		return "Shorewall: from zone " + chain[:m[2]] + " to " + chain[m[3]:]
+// ShorewallZones are the two zones that a chain of Shorewall's stands between.
+func ShorewallZones(c *firewall.Chain) (from, to string, ok bool) {
+	m := shorewallChain.FindStringSubmatchIndex(c.Name)
+	if m == nil {
+		return "", "", false
 	}
-	return "Shorewall's chain " + chain
+	return c.Name[:m[2]], c.Name[m[3]:], true
+}
+
+func shorewallRule(c *firewall.Chain) string {
+	if from, to, ok := ShorewallZones(c); ok {
+		return "Shorewall, from zone " + from + " to " + to + ","
+	}
+	return "Shorewall's chain " + c.Name
 }

@@ -95,6 +95,10 @@ func TestUFWsOwnRulesAreIntended(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			ports, _ := managed(t, backend, "ufw")
 			labelsAre(t, ports, map[int]string{22: "intentional", 5432: "intentional", 6379: "filtered"})
+			if !ports[22].has("rule_names_port", "ufw rule 1: allow 22/tcp") || !ports[5432].has("rule_names_port", "ufw rule 2: allow 5432/tcp from 10.0.0.0/8") ||
+				!ports[6379].has("policy_drop", "ufw's default") {
+				t.Errorf("not in ufw's words: %v, %v, %v", ports[22].Reasons, ports[5432].Reasons, ports[6379].Reasons)
+			}
 			for _, r := range ports[5432].Reach {
 				if r.Verdict == "accept" && !slices.Equal(r.Sources, []string{"10.0.0.0/8"}) {
 					t.Errorf("5432 is open to %v", r.Sources)
@@ -107,6 +111,9 @@ func TestUFWsOwnRulesAreIntended(t *testing.T) {
 func TestFirewalldsServicesAreIntended(t *testing.T) {
 	ports, _ := managed(t, "nft", "firewalld")
 	labelsAre(t, ports, map[int]string{22: "intentional", 5432: "filtered", 6379: "filtered"})
+	if !ports[22].has("rule_names_port", "firewalld zone public: service ssh") {
+		t.Errorf("not in firewalld's words: %v", ports[22].Reasons)
+	}
 }
 
 func TestDockersPortsAreFollowedToTheContainer(t *testing.T) {
@@ -121,6 +128,9 @@ func TestDockersPortsAreFollowedToTheContainer(t *testing.T) {
 			}
 			if !delivered {
 				t.Errorf("8080 is not followed to its container: %s", text)
+			}
+			if !ports[8080].has("automatic_rule", "Docker: published port 80 of container web") {
+				t.Errorf("8080's reasons don't name the container: %v", ports[8080].Reasons)
 			}
 			if !ports[8081].has("link_reaches", "eth0") {
 				t.Errorf("8081 doesn't tell of neighbours: %v", ports[8081].Reasons)
