@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/netglance/netglance/gaps"
@@ -15,6 +16,9 @@ type BSDHost interface {
 	TableHost
 	Sysctl(name string) ([]byte, error)
 	Output(command ...string) ([]byte, error)
+	// SocketHolders has a line "PID FD SOCKET" for every socket of every process; of these
+	// systems macOS alone answers.
+	SocketHolders() ([]byte, error)
 }
 
 // ReadBSD is Read for such hosts: TCP listeners and all UDP sockets. The kernel is
@@ -98,8 +102,57 @@ func readLists(host BSDHost, suffix string, parse func(protocol string, list []b
 	return all, found, nil
 }
 
+// readPCBListN joins the sockets with the descriptors of all processes. A socket
+// itself tells one process alone, that which used it last.
 func readPCBListN(host BSDHost) ([]bsdSocket, []gaps.Gap, error) {
-	return readLists(host, "pcblist_n", parsePCBListN)
+	sockets, found, err := readLists(host, "pcblist_n", parsePCBListN)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := host.SocketHolders()
+	if err != nil {
+		return sockets, append(found, gaps.Gap{
+			Source: "proc_info", Reason: "descriptors could not be read: of each socket one process is known, that which used it last", Err: err,
+		}), nil
+	}
+	holders, unread := parseSocketHolders(text)
+	if unread > 0 {
+		found = append(found, gaps.Gap{
+			Source: "proc_info", Reason: unreadableReason(unread) + ": their sockets show the process that used them last", Hint: "run it as root", Err: errPermission,
+		})
+	}
+	for i := range sockets {
+		s := &sockets[i]
+		all := holders[s.handle]
+		switch {
+		case len(all) == 0:
+		case unread == 0:
+			s.holders, s.kernel = all, false
+		default: // the last one may be among those that could not be read
+			s.holders, s.kernel = append(s.holders, all...), false
+		}
+	}
+	return sockets, found, nil
+}
+
+// parseSocketHolders is the processes by socket, and how many could not be read.
+func parseSocketHolders(text []byte) (holders map[uint64][]Process, unread int) {
+	holders = make(map[uint64][]Process)
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) != 3 {
+			continue
+		}
+		pid, err := strconv.ParseInt(words[0], 10, 32)
+		handle, err2 := strconv.ParseUint(words[2], 10, 64)
+		switch {
+		case words[1] == "!":
+			unread++
+		case err == nil && err2 == nil && pid > 0 && handle != 0:
+			holders[handle] = append(holders[handle], Process{PID: int(pid)})
+		}
+	}
+	return holders, unread
 }
 
 // readPCBList joins the sockets with the descriptors of all processes, which the

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/internal/bsdrecords"
 	"github.com/netglance/netglance/internal/golden"
 )
@@ -19,6 +20,7 @@ type fakeBSD struct {
 	os     string
 	nodes  map[string][]byte
 	output map[string]string
+	held   string // what SocketHolders gives
 }
 
 func (h fakeBSD) OS() string { return h.os }
@@ -35,6 +37,13 @@ func (h fakeBSD) Output(command ...string) ([]byte, error) {
 		return []byte(text), nil
 	}
 	return nil, &fs.PathError{Op: "exec", Path: command[0], Err: fs.ErrNotExist}
+}
+
+func (h fakeBSD) SocketHolders() ([]byte, error) {
+	if h.held == "" {
+		return nil, &fs.PathError{Op: "proc_info", Path: "all", Err: fs.ErrPermission}
+	}
+	return []byte(h.held), nil
 }
 
 func (h fakeBSD) SocketTable() ([]byte, error) {
@@ -85,6 +94,7 @@ func nativeHost(os string) fakeBSD {
 			"net.inet.tcp.pcblist_n": bsdrecords.PCBListN("tcp", sockets),
 			"net.inet.udp.pcblist_n": bsdrecords.PCBListN("udp", sockets),
 		}
+		h.held = bsdrecords.HolderLines(sockets)
 	case "freebsd":
 		h.nodes = map[string][]byte{
 			"net.inet.tcp.pcblist": bsdrecords.PCBList("tcp", sockets),
@@ -162,6 +172,46 @@ func TestWhereNothingCanBeReadNothingIsClaimed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Of a socket that several processes hold macOS tells the one that used it last: who
+// may not read the others' descriptors sees that one, and his own.
+func TestWithoutDescriptorsTheLastUserOfASocketIsKnown(t *testing.T) {
+	pids := func(h fakeBSD) (pids []int, found []gaps.Gap) {
+		rows, found := ReadBSD(h)
+		for _, l := range rows {
+			if l.Port == 8080 {
+				for _, p := range l.Owners {
+					pids = append(pids, p.PID)
+				}
+			}
+		}
+		return pids, found
+	}
+	h := nativeHost("darwin")
+	if got, found := pids(h); !slices.Equal(got, []int{811, 812}) || len(found) > 0 {
+		t.Errorf("all are read: %v, gaps %+v", got, found)
+	}
+	h.held = ""
+	if got, found := pids(h); !slices.Equal(got, []int{812}) || len(found) != 1 || !errors.Is(found[0].Err, errPermission) {
+		t.Errorf("none is read: %v, gaps %+v", got, found)
+	}
+	h.held = "640 3 16\n811 6 19\n812 ! EPERM\nnonsense\n"
+	if got, found := pids(h); !slices.Equal(got, []int{811, 812}) || len(found) != 1 || found[0].Hint == "" {
+		t.Errorf("one is not read: %v, gaps %+v", got, found)
+	}
+}
+
+func FuzzSocketHoldersOfMacOS(f *testing.F) {
+	f.Add([]byte(bsdrecords.HolderLines(usual())))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		holders, _ := parseSocketHolders(text)
+		for handle, all := range holders {
+			if handle == 0 || slices.ContainsFunc(all, func(p Process) bool { return p.PID <= 0 }) {
+				t.Errorf("%#x: %+v", handle, all)
+			}
+		}
+	})
 }
 
 // Each list, whole, cut and with any byte changed, gives rows that are whole.

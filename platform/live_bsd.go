@@ -29,7 +29,6 @@ func errNotHere(what string) error {
 func (bsd) Netlink(int, []byte) ([]byte, error) { return nil, errNotHere("netlink") }
 func (bsd) IptablesSave(int) ([]byte, error)    { return nil, errNotHere("iptables-save") }
 func (bsd) Programs(string) ([]byte, error)     { return nil, errNotHere("BPF at its links") }
-func (bsd) SocketHolders() ([]byte, error)      { return nil, errNotHere("/proc") }
 func (bsd) NetworkNamespaces() ([]byte, error)  { return nil, errNotHere("network namespaces") }
 func (bsd) Containers() ([]byte, error)         { return nil, errNotHere("Docker") }
 func (bsd) In(string, uint64) Host              { return bsd{} }

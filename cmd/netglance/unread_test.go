@@ -182,6 +182,7 @@ func (h tableHost) SocketTable() ([]byte, error) {
 	return []byte(h.table), nil
 }
 
+func (h tableHost) SocketHolders() ([]byte, error)     { return nil, refused("proc_info") }
 func (h tableHost) Sysctl(name string) ([]byte, error) { return nil, refused("sysctl " + name) }
 func (h tableHost) Output(command ...string) ([]byte, error) {
 	return nil, refused(command[0])

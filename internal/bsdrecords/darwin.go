@@ -1,6 +1,10 @@
 package bsdrecords
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
 
 // The records of net.inet.tcp.pcblist_n, packed to four bytes (xnu
 // bsd/sys/socketvar.h, bsd/netinet/in_pcb.h, bsd/netinet/tcp_var.h).
@@ -92,4 +96,16 @@ func PCBListN(protocol string, sockets []Socket) []byte {
 	}
 	write(&b, header)
 	return b.Bytes()
+}
+
+// HolderLines are the descriptors of macOS's proc_info as the platform tells them: a
+// line "PID FD SOCKET".
+func HolderLines(sockets []Socket) string {
+	var text strings.Builder
+	for _, s := range sockets {
+		for _, h := range s.Holders {
+			fmt.Fprintf(&text, "%d %d %d\n", h.PID, h.FD, s.Handle)
+		}
+	}
+	return text.String()
 }

@@ -61,6 +61,8 @@ func compose(name string) error {
 			_, err = recorder.Output(strings.Fields(rest)...)
 		case "file":
 			_, err = recorder.ReadFile(rest)
+		case "holders":
+			_, err = recorder.SocketHolders()
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", name, key, err)
@@ -88,6 +90,7 @@ func (h *host) answer(key string) ([]byte, error) {
 }
 
 func (h *host) Sysctl(name string) ([]byte, error)   { return h.answer("sysctl " + name) }
+func (h *host) SocketHolders() ([]byte, error)       { return h.answer("holders") }
 func (h *host) ReadFile(name string) ([]byte, error) { return h.answer("file " + name) }
 func (h *host) Output(command ...string) ([]byte, error) {
 	return h.answer("output " + strings.Join(command, " "))
@@ -132,6 +135,7 @@ func (h *host) addSockets(sockets []bsdrecords.Socket) {
 		switch h.os {
 		case "darwin":
 			h.answers["sysctl net.inet."+protocol+".pcblist_n"] = bsdrecords.PCBListN(protocol, sockets)
+			h.answers["holders"] = []byte(bsdrecords.HolderLines(sockets))
 		case "freebsd":
 			h.answers["sysctl net.inet."+protocol+".pcblist"] = bsdrecords.PCBList(protocol, sockets)
 			h.answers["sysctl kern.file"] = bsdrecords.Xfiles(sockets)
