@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 	if gateway := os.Getenv(gatewayVariable); gateway != "" {
 		os.Exit(readGateway(gateway, os.Stdout))
 	}
+	if netglance := os.Getenv(twinVariable); netglance != "" {
+		if err := compareWithTwin(netglance, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(withCommand(m))
 }
 

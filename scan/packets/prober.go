@@ -239,12 +239,17 @@ func (r *round) outcome(number uint32) *Outcome {
 // collect waits until the namespace is done with all that was sent, and reads
 // what it did.
 func (p *Prober) collect(r *round) error {
-	if err := p.kernel.Settle(); err != nil {
-		return err
-	}
-	for i := range p.links {
-		if err := p.drain(&p.links[i], r); err != nil {
+	for again := true; again; {
+		if err := p.kernel.Settle(); err != nil {
 			return err
+		}
+		again = false
+		for i := range p.links {
+			answered, err := p.drain(&p.links[i], r)
+			if err != nil {
+				return err
+			}
+			again = again || answered
 		}
 	}
 	return p.kernel.Receive(func(socket int, payload []byte) {
@@ -254,7 +259,9 @@ func (p *Prober) collect(r *round) error {
 	})
 }
 
-func (p *Prober) drain(link *Link, r *round) error {
+// drain reads what left by a link. Who asked for a neighbour is answered, and then
+// has more to send.
+func (p *Prober) drain(link *Link, r *round) (answered bool, err error) {
 	parse := parseFrame
 	if link.Bare {
 		parse = parsePacket
@@ -262,10 +269,20 @@ func (p *Prober) drain(link *Link, r *round) error {
 	for {
 		n, err := p.kernel.ReadFrame(link.Number, p.buffer[:])
 		if err != nil || n == 0 {
-			return err
+			return answered, err
 		}
 		if s, ok := parse(p.buffer[:n]); ok {
 			r.saw(s, link)
+			continue
+		}
+		if link.Bare {
+			continue
+		}
+		if q, ok := parseQuestion(p.buffer[:n]); ok {
+			answered = true
+			if err := p.kernel.WriteFrame(link.Number, q.appendReply(p.frame[:0])); err != nil {
+				return answered, err
+			}
 		}
 	}
 }

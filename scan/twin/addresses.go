@@ -22,7 +22,9 @@ const (
 	addressPriority  = 9
 
 	addressNoDetection    = 0x02
+	addressOptimistic     = 0x04
 	addressFailed         = 0x08
+	addressTentative      = 0x40
 	addressNoPrefixRoute  = 0x200
 	addressHeader         = 8
 	addressFlagsSettable  = addressNoPrefixRoute
@@ -43,8 +45,8 @@ func (t *Twin) addAddresses() error {
 		if b := attribute(data[addressHeader:], addressFlags); len(b) == 4 {
 			flags = nativeWord(b)
 		}
-		if flags&addressFailed != 0 {
-			continue // somebody else has it
+		if unusable(flags) {
+			continue
 		}
 		header[2] = 0
 		b := append(header, keep(data[addressHeader:], addressAddress, addressLocal, addressBroadcast, addressPriority)...)
@@ -56,6 +58,12 @@ func (t *Twin) addAddresses() error {
 	return t.send(requests)
 }
 
+// unusable says that somebody else has an address, or that this is not known yet:
+// the kernel takes no packets for it.
+func unusable(flags uint32) bool {
+	return flags&addressFailed != 0 || flags&addressTentative != 0 && flags&addressOptimistic == 0
+}
+
 // awaitAddresses returns when the kernel takes packets for all IPv6 addresses: it
 // adds their local routes in its own time (net/ipv6/addrconf.c, addrconf_dad_work).
 func (t *Twin) awaitAddresses() error {
@@ -65,7 +73,7 @@ func (t *Twin) awaitAddresses() error {
 	}
 	var missing []string
 	for _, a := range t.host.Network.Addresses {
-		if a.Prefix.Addr().Is6() && up[a.Interface] && a.Flags&addressFailed == 0 {
+		if a.Prefix.Addr().Is6() && up[a.Interface] && !unusable(a.Flags) {
 			missing = append(missing, hex.EncodeToString(a.Prefix.Addr().AsSlice())+" 80 ")
 		}
 	}

@@ -101,7 +101,7 @@ func (v *verifier) traceSample(list []witness, doubts map[packets.Probe]string) 
 // after prerouting.
 func traceable(part firewall.Part) bool {
 	d := part.DecidedBy
-	if d.Chain == nil || d.Chain.Table == nil || part.Fate == firewall.Conditional || strings.HasPrefix(d.Text, firewall.AnswerLost) {
+	if d.Namespace != "" || d.Chain == nil || d.Chain.Table == nil || part.Fate == firewall.Conditional || strings.HasPrefix(d.Text, firewall.AnswerLost) {
 		return false
 	}
 	base := d.Chain.Base

@@ -167,7 +167,7 @@ func (v *verifier) probe(list []witness, doubts map[packets.Probe]string) error 
 	for i, w := range list {
 		p := &v.result.Ports[w.port]
 		p.Probes++
-		p.State = worst(p.State, v.outside(w.probe.From), fateOf(w.probe, outcomes[i]))
+		p.State = worst(p.State, v.outside(w.probe.From), v.found(w, FateOf(w.probe, outcomes[i])))
 		if why := doubts[w.probe]; why != "" {
 			p.Unverified[why]++
 			continue
@@ -181,8 +181,9 @@ func (v *verifier) probe(list []witness, doubts map[packets.Probe]string) error 
 
 func (v *verifier) compare(w witness, outcome packets.Outcome) error {
 	way, p := v.ports[w.port].Ways[w.way], &v.result.Ports[w.port]
-	v.see(w, fateOf(w.probe, outcome))
-	if agrees(way.Part, w.probe, outcome) {
+	part := v.part(w)
+	v.see(w, FateOf(w.probe, outcome))
+	if agrees(part, w.probe, outcome) {
 		p.Agreed++
 		return nil
 	}
@@ -191,7 +192,7 @@ func (v *verifier) compare(w witness, outcome packets.Outcome) error {
 	if err != nil {
 		return err
 	}
-	if agrees(way.Part, w.probe, outcome) {
+	if agrees(part, w.probe, outcome) {
 		p.Agreed++
 		return nil
 	}
@@ -199,13 +200,33 @@ func (v *verifier) compare(w witness, outcome packets.Outcome) error {
 	if len(p.Conflicts) == maxConflicts {
 		return nil
 	}
-	conflict := Conflict{Way: w.way, Probe: w.probe, Kernel: outcome, Fate: fateOf(w.probe, outcome), Said: v.judges.Host.Explain(w.query(way.Interface))}
+	conflict := Conflict{Way: w.way, Probe: w.probe, Kernel: outcome, Fate: FateOf(w.probe, outcome), Said: v.judges.Host.Explain(w.query(way.Interface))}
 	err = v.tracing(func(trace func(packets.Probe) ([]Step, error)) (err error) {
 		conflict.Steps, err = trace(w.probe)
 		return err
 	})
 	p.Conflicts = append(p.Conflicts, conflict)
 	return err
+}
+
+// part is what is said of a probe as far as the host decides it: what becomes of it
+// in another namespace, a container's, is not the twin's to tell.
+func (v *verifier) part(w witness) firewall.Part {
+	way := v.ports[w.port].Ways[w.way]
+	if way.Part.DecidedBy.Namespace == "" {
+		return way.Part
+	}
+	return v.judges.Host.Explain(w.query(way.Interface)).Part
+}
+
+// found is the fate of a probe that the port's state goes by: that in a container
+// where one decides.
+func (v *verifier) found(w witness, fate firewall.Fate) firewall.Fate {
+	part := v.ports[w.port].Ways[w.way].Part
+	if fate == firewall.Accepted && part.DecidedBy.Namespace != "" && part.Fate != firewall.Conditional {
+		return part.Fate
+	}
+	return fate
 }
 
 // see notes the fate of a probe whose answer holds several.
@@ -230,8 +251,8 @@ func (v *verifier) finish() {
 	}
 }
 
-// fateOf is what an outcome means for the one who sent the packet.
-func fateOf(p packets.Probe, o packets.Outcome) firewall.Fate {
+// FateOf is what an outcome means for the one who sent the packet.
+func FateOf(p packets.Probe, o packets.Outcome) firewall.Fate {
 	switch o.Kind {
 	case packets.Accepted:
 		return firewall.Accepted
@@ -250,7 +271,7 @@ func fateOf(p packets.Probe, o packets.Outcome) firewall.Fate {
 // A conditional answer holds each of its outcomes, and all where it could not
 // follow them.
 func agrees(part firewall.Part, p packets.Probe, o packets.Outcome) bool {
-	fate := fateOf(p, o)
+	fate := FateOf(p, o)
 	if part.Fate == firewall.Conditional {
 		return slices.Contains(part.Outcomes, fate) || slices.Contains(part.Outcomes, firewall.Undecided)
 	}
