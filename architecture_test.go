@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"internal/kerneltest":        {"internal/kerneltest/needs", "platform", "scan/packets"},
 	"internal/kerneltest/needs":  {},
 	"internal/kerneltest/nftgen": {"internal/kerneltest"},
-	"internal/realhost":          {},
+	"internal/realhost":          {"gaps", "listeners"},
 	"platform":                   {"internal/netlink"},
 	"listeners":                  {"gaps", "internal/netlink"},
 	"firewall":                   {"gaps", "internal/bdd"},
