@@ -175,9 +175,6 @@ func TestFiltersOutsideOfNetfilterMakeAnswersConditional(t *testing.T) {
 		{"sk_lookup drops", func(h outsideHost) {
 			h.holds(h.AttachNamespace(unix.BPF_SK_LOOKUP, h.load(unix.BPF_PROG_TYPE_SK_LOOKUP, unix.BPF_SK_LOOKUP, "nobody", kerneltest.Returns(0))))
 		}, "eth0", "192.0.2.1", 80, "reset", "conditional", "sk_lookup program"},
-		{"netfilter's own BPF", func(h outsideHost) {
-			h.holds(h.AttachNetfilter(h.load(progTypeNetfilter, attachNetfilter, "nf_drop", kerneltest.Returns(0))))
-		}, "eth0", "192.0.2.1", 80, "dropped", "conditional", "(nf_drop) at netfilter's input hook"},
 		{"an IPsec policy wants ESP", func(h outsideHost) {
 			h.run("ip xfrm policy add src 192.0.2.0/24 dst 192.0.2.1/32 dir in tmpl src 192.0.2.9 dst 192.0.2.1 proto esp mode tunnel")
 		}, "eth0", "192.0.2.1", 80, "dropped", "conditional", "IPsec policy src 192.0.2.0/24 dst 192.0.2.1/32 dir in"},
@@ -222,6 +219,45 @@ func TestFiltersOutsideOfNetfilterMakeAnswersConditional(t *testing.T) {
 
 // BPF_PROG_TYPE_NETFILTER and BPF_NETFILTER (include/uapi/linux/bpf.h).
 const progTypeNetfilter, attachNetfilter = 32, 45
+
+// The kernel doesn't tell whose namespace such a program is in, so that it stays
+// attached for as long as it is asked about alone: other tests run beside.
+func TestProgramsAtNetfiltersHooksAreFound(t *testing.T) {
+	h := newOutsideHost(t)
+	link, err := h.AttachNetfilter(h.load(progTypeNetfilter, attachNetfilter, "nf_drop", kerneltest.Returns(0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks, err := platform.LiveIn(h.Path()).Programs("netfilter")
+	unix.Close(link)
+	if err != nil || !strings.Contains(string(hooks), "netfilter 10 3 10 ") { // IPv6, output
+		t.Errorf("%v, %q", err, hooks)
+	}
+}
+
+// A hookedHost has a program at IPv4's input hook, of some namespace.
+type hookedHost struct{ platform.Host }
+
+func (h hookedHost) Programs(where string) ([]byte, error) {
+	switch where {
+	case "netfilter":
+		return []byte("netfilter 2 1 10 7\n"), nil
+	case "program 7":
+		return []byte("netfilter \"nf_drop\" \n"), nil
+	}
+	return h.Host.Programs(where)
+}
+
+func TestProgramsAtNetfiltersHooksMakeAnswersConditional(t *testing.T) {
+	h := newOutsideHost(t)
+	open := func(string) (platform.Host, error) { return hookedHost{platform.LiveIn(h.Path())}, nil }
+	for to, want := range map[string]string{"192.0.2.1": "(nf_drop) at netfilter's input hook", "2001:db8::1": `"verdict": "accept"`} {
+		out, _, _ := netglanceIn(t, open, "firewall", "explain", "80/tcp", "--to", to, "--from", netip.MustParseAddr(to).Next().Next().String(), "--via", "eth0", "--json")
+		if !strings.Contains(out, want) {
+			t.Errorf("%s: no %s in %s", to, want, out)
+		}
+	}
+}
 
 func (h outsideHost) run(command string) {
 	h.t.Helper()

@@ -128,14 +128,14 @@ func createLink(program int, target, place uint32) (int, error) {
 	return bpf(unix.BPF_LINK_CREATE, unsafe.Pointer(&create), unsafe.Sizeof(create))
 }
 
-// AttachNetfilter has a program drop or pass what comes to IPv4's input hook.
+// AttachNetfilter has a program drop or pass what comes to IPv6's output hook.
 func (ns *Namespace) AttachNetfilter(program int) (fd int, err error) {
 	err = ns.Do(func() error {
 		create := struct {
 			program, target, place, flags, family, hook uint32
 			priority                                    int32
 			hookFlags                                   uint32
-		}{program: uint32(program), place: 45, family: unix.NFPROTO_IPV4, hook: unix.NF_INET_LOCAL_IN, priority: 10}
+		}{program: uint32(program), place: 45, family: unix.NFPROTO_IPV6, hook: unix.NF_INET_LOCAL_OUT, priority: 10}
 		fd, err = bpf(unix.BPF_LINK_CREATE, unsafe.Pointer(&create), unsafe.Sizeof(create))
 		return err
 	})
