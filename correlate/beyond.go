@@ -262,6 +262,11 @@ func (w writer) served() {
 			w.add("nobody_behind", "nobody listens on %s in %s, where it leads", s.where(), s.Title)
 		}
 	}
+	for _, r := range w.e.Reach {
+		if d := r.DecidedBy; reaches(r.Part) == never && d.Namespace != "" && d.Chain != nil && w.e.Label != Filtered {
+			w.add("kept_out_there", "%s%s keeps others out", w.inNamespace(d), decisionName(d))
+		}
+	}
 	told := map[string]bool{}
 	for _, r := range w.e.Reach {
 		if place := w.in.places.of(r.Part); place != nil && place.Unsure != "" && !told[place.Namespace] {

@@ -47,7 +47,11 @@ func (a *app) record(file string) error {
 	if a.quiet || file == "-" {
 		return nil
 	}
-	_, err = fmt.Fprintf(a.err, "%s: %d sockets, %d tables. Look at it with: netglance firewall --host %s\n", file, len(s.sockets), len(s.rules.Tables), file)
+	spaces := ""
+	if s.about.Namespaces > 1 {
+		spaces = fmt.Sprintf(", %d more network namespaces", s.about.Namespaces-1)
+	}
+	_, err = fmt.Fprintf(a.err, "%s: %d sockets, %d tables%s. Look at it with: netglance firewall --host %s\n", file, len(s.sockets), len(s.rules.Tables), spaces, file)
 	return internal(err)
 }
 
