@@ -70,6 +70,7 @@ func meet(outer, inner firewall.Part) firewall.Part {
 		return outer
 	}
 	p := outer
+	p.Here = &outer
 	p.DecidedBy = inner.DecidedBy
 	p.Conditions = append(slices.Clip(outer.Conditions), inner.Conditions...)
 	if outer.Fate == firewall.Undecided || inner.Fate == firewall.Undecided {

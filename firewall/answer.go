@@ -110,6 +110,9 @@ type Part struct {
 	// DeliveredTo is set for accepted packets, and conditional ones that may be.
 	// Nil, with Conditions, where they may end up in several places.
 	DeliveredTo *Delivery
+	// Here is what these rules make of the sources, where those of the namespace that
+	// the packets are forwarded to decide otherwise. An evaluator knows of no other.
+	Here *Part
 
 	set   bdd.Node // the sources, until they are listed
 	share float64  // of all addresses

@@ -68,7 +68,7 @@ func (a *app) diff(args []string, j *judging, failOn []string) error {
 		if a.host != "" {
 			name = a.host
 		}
-		if after, err = a.snapshot(s, name, j); err != nil {
+		if after, err = a.snapshot([]*survey{s}, name, j); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,11 @@ func (a *app) baseline(j *judging) (*correlate.Snapshot, error) {
 func (a *app) snapshotFile(file string, j *judging) (*correlate.Snapshot, error) {
 	host, err := a.open(file)
 	if err == nil {
-		return a.snapshot(readAll(host), file, j)
+		surveys, err := a.surveysOf(host)
+		if err != nil {
+			return nil, err
+		}
+		return a.snapshot(surveys, file, j)
 	}
 	if !errors.Is(err, platform.ErrNotRecording) {
 		return nil, err
@@ -44,13 +48,20 @@ func (a *app) snapshotFile(file string, j *judging) (*correlate.Snapshot, error)
 }
 
 // snapshot is what can be compared of a host.
-func (a *app) snapshot(s *survey, name string, j *judging) (*correlate.Snapshot, error) {
+func (a *app) snapshot(surveys []*survey, name string, j *judging) (*correlate.Snapshot, error) {
 	p, err := j.readPolicy()
 	if err != nil {
 		return nil, err
 	}
+	s := surveys[0]
 	in, evaluator := s.input(p)
 	ports := s.ports(in, evaluator)
+	for _, other := range surveys[1:] {
+		this, evaluator := other.input(p)
+		ports = append(ports, other.ports(this, evaluator)...)
+	}
+	correlate.Sort(ports)
+	s = together(surveys)
 	out := &correlate.Snapshot{Name: name, Ports: ports, Findings: map[string]bool{}, Complete: len(s.about.Gaps) == 0}
 	if len(s.unread) == 0 {
 		out.Rules = correlate.RulesOf(s.rules)

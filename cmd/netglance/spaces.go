@@ -148,6 +148,14 @@ func (a *app) surveys(read func(platform.Host) *survey) ([]*survey, error) {
 	return []*survey{s}, err
 }
 
+// surveysOf are those of a host that is no flag's: the recording of a baseline.
+func (a *app) surveysOf(host platform.Host) ([]*survey, error) {
+	other := *a
+	other.open = func(string) (platform.Host, error) { return host, nil }
+	other.netns, other.fileFlags = "", fileFlags{}
+	return other.surveys(readAll)
+}
+
 // together is what is said of several namespaces at once: of the first, with what
 // could not be seen of the others.
 func together(surveys []*survey) *survey {

@@ -219,7 +219,11 @@ func questions(ports []correlate.Exposure) []twin.Port {
 	for i, e := range ports {
 		list[i] = twin.Port{Protocol: correlate.Protocols[e.Protocol], Port: e.Port, LastPort: e.LastPort}
 		for _, r := range e.Reach {
-			list[i].Ways = append(list[i].Ways, twin.Way{Interface: r.Interface, Destinations: r.Destinations, Part: r.Part})
+			part := r.Part
+			if part.Here != nil { // a twin has no containers
+				part = *part.Here
+			}
+			list[i].Ways = append(list[i].Ways, twin.Way{Interface: r.Interface, Destinations: r.Destinations, Part: part})
 		}
 	}
 	return list
@@ -245,7 +249,7 @@ func (a *app) probePorts(v *verification, ports []correlate.Exposure, evaluator 
 	case len(a.ruleNames) > 0:
 		return errRulesVerified
 	case a.allNamespaces:
-		return usage("verify one at a time: --namespace NAME", "--verify and --all-namespaces exclude each other")
+		return usage("verify one at a time: --netns NAME", "--verify and --all-namespaces exclude each other")
 	}
 	if err := v.possible(); err != nil {
 		return err
