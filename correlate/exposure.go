@@ -55,6 +55,8 @@ type Exposure struct {
 	// Redirected says that no socket listens on the port: rules lead its packets to
 	// the owners' sockets, or to another host.
 	Redirected bool
+	// LedBy are the ports whose packets rules lead to this one's sockets: "8080/tcp".
+	LedBy []string
 	// Addresses are the bind addresses, sorted; Devices the interfaces that all
 	// its sockets are bound to, empty if one is bound to none.
 	Addresses []netip.Addr

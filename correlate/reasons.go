@@ -81,6 +81,9 @@ func (w writer) whyOpen(r Reach, over string) {
 		}
 		w.add("no_filter", "%s%s", text, over)
 	case d.Rule == nil && ofPF(w.in.Rules):
+		if over != "" {
+			over = " (" + strings.TrimSpace(over) + ")"
+		}
 		w.add("policy_accept", "%s%s", decisionText(d), over) // pf is off, or no rule matches
 	case d.Rule == nil:
 		w.add("policy_accept", "%s%s has policy accept and no rule for %s%s", w.byDefault(d.Chain), chainName(d.Chain), w.port(), w.unmatched(d.Chain))

@@ -195,7 +195,7 @@ func ledTo(e *Exposure, r *row, others []Exposure) {
 	}
 	for _, o := range others {
 		if len(ends(o, indexPorts([]*row{r}))) > 0 {
-			e.Label = min(e.Label, o.Label)
+			e.Label, e.LedBy = min(e.Label, o.Label), append(e.LedBy, portsName(o))
 			e.Reasons = slices.Insert(e.Reasons, 0, Reason{"led_here", fmt.Sprintf("rules lead packets for %s here", portsName(o))})
 		}
 	}

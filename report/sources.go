@@ -45,6 +45,9 @@ func reachableFrom(e correlate.Exposure) string {
 		}
 		words = append(words, text+suffix)
 	}
+	if len(words) == 0 && len(e.LedBy) > 0 {
+		return "by way of " + strings.Join(e.LedBy, ", ")
+	}
 	if len(words) == 0 {
 		return "nobody for now" // a rule lets sources in that no route leads back to
 	}

@@ -114,6 +114,9 @@ func (e *explainer) queries(q report.Question) ([]inquiry, error) {
 		for _, dest := range e.destinations(via, from, to) {
 			in := inquiry{Query: base, protocol: q.Protocol}
 			in.Interface, in.Destination = via, dest
+			if e.applications != nil && e.applications.On {
+				in.notes = append(in.notes, "behind pf, macOS's application firewall decides by the program that listens: netglance firewall tells")
+			}
 			if q.Via == "" && from.IsValid() {
 				in.notes = append(in.notes, "taken to come in by "+via+", the way back to its source; --via chooses another")
 			}
