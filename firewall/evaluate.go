@@ -212,6 +212,8 @@ type walker struct {
 	answering string
 	// exhausted are packets whose way took more work than one question may.
 	exhausted bdd.Node
+	// portFree says that the question names no destination port.
+	portFree bool
 	// lumped says that packets are told together that end up at too many ports.
 	lumped bool
 	work   int

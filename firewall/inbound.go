@@ -449,17 +449,19 @@ func (w *walker) sourceHidden(p *packet, set bdd.Node, out string) bdd.Node {
 // deliveredPorts splits packets by the port that they end at. A port that is
 // free in the question stays 0.
 func (w *walker) deliveredPorts(p *packet, set bdd.Node) []valued {
-	ports, ok := w.values(p.port(), set, 256)
-	if ok {
-		return ports
+	var kept bdd.Node
+	if w.portFree {
+		kept = w.m.Diff(set, w.differs(w.portBits(portLevel), p.port()))
 	}
-	kept := w.m.Diff(set, w.differs(w.portBits(portLevel), p.port()))
-	ports, ok = w.values(p.port(), w.m.Diff(set, kept), 256)
+	ports, ok := w.values(p.port(), w.m.Diff(set, kept), 256)
 	if !ok {
 		w.lumped = true
 		return []valued{{[]byte{0, 0}, set}}
 	}
-	return append(ports, valued{[]byte{0, 0}, kept})
+	if kept != bdd.False {
+		ports = append(ports, valued{[]byte{0, 0}, kept})
+	}
+	return ports
 }
 
 // deciding tells for accepted packets what let them through: the rule or policy

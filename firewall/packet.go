@@ -151,7 +151,7 @@ func (w *walker) firstPacket(q Query, in *Interface) *packet {
 	}
 	port := short(q.Port)
 	if q.Port == 0 {
-		port = w.portBits(portLevel)
+		port, w.portFree = w.portBits(portLevel), true
 	}
 	p.link = etherHeader(p.family, w.e.host(in))
 	if kind := w.e.groupKind(q.Destination); kind != 0 {

@@ -138,9 +138,16 @@ func describe(s firewall.Sources, odd []netip.Prefix, limit int) string {
 
 // fill is the fewest prefixes that hold the open ones and, beside them, only filler.
 func fill(open, filler []netip.Prefix) []netip.Prefix {
+	ascending := aggregate(slices.Clone(open))
 	return slices.DeleteFunc(aggregate(append(slices.Clone(open), filler...)), func(p netip.Prefix) bool {
-		return !slices.ContainsFunc(open, p.Overlaps)
+		return !overlapsAny(ascending, p)
 	})
+}
+
+// overlapsAny says that p overlaps one of the prefixes, disjoint and ascending.
+func overlapsAny(ascending []netip.Prefix, p netip.Prefix) bool {
+	at, _ := slices.BinarySearchFunc(ascending, p.Addr(), func(q netip.Prefix, a netip.Addr) int { return q.Addr().Compare(a) })
+	return at < len(ascending) && ascending[at].Overlaps(p) || at > 0 && ascending[at-1].Overlaps(p)
 }
 
 // aggregate joins prefixes that are halves of one, and leaves out what others hold.
