@@ -183,17 +183,18 @@ func complement(prefixes []netip.Prefix) []netip.Prefix {
 	return without(netip.PrefixFrom(prefixes[0].Addr(), 0).Masked(), prefixes, nil)
 }
 
+// without appends what the prefixes, all of them in whole, leave of it.
 func without(whole netip.Prefix, prefixes, out []netip.Prefix) []netip.Prefix {
-	inside := slices.DeleteFunc(slices.Clone(prefixes), func(p netip.Prefix) bool { return !p.Overlaps(whole) })
 	switch {
-	case len(inside) == 0:
+	case len(prefixes) == 0:
 		return append(out, whole)
-	case inside[0].Bits() <= whole.Bits():
+	case prefixes[0].Bits() <= whole.Bits():
 		return out
 	}
 	low := netip.PrefixFrom(whole.Addr(), whole.Bits()+1)
 	high := netip.PrefixFrom(correlate.Witness(firewall.Sources{Prefixes: []netip.Prefix{whole}}), whole.Bits()+1)
-	return without(high, inside, without(low, inside, out))
+	at, _ := slices.BinarySearchFunc(prefixes, high.Addr(), func(p netip.Prefix, a netip.Addr) int { return p.Addr().Compare(a) })
+	return without(high, prefixes[at:], without(low, prefixes[:at], out))
 }
 
 // nearlyAll says that the prefixes hold at least three quarters of all addresses.

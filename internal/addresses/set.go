@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/netglance/netglance/internal/bdd"
 )
@@ -59,21 +60,20 @@ func (s *Space) Of(prefixes ...netip.Prefix) Set {
 	if split < 0 {
 		split = len(sorted)
 	}
-	out.four, out.six = s.union(sorted[:split]), s.union(sorted[split:])
+	out.four, out.six = s.union(sorted[:split], 0), s.union(sorted[split:], 0)
 	return out
 }
 
-// union joins halves with halves: neighbours share their upper bits, so that no
-// step goes through all that was joined before.
-func (s *Space) union(sorted []netip.Prefix) bdd.Node {
-	switch len(sorted) {
-	case 0:
+// union is the prefixes, sorted and alike in the bits before level.
+func (s *Space) union(sorted []netip.Prefix, level int) bdd.Node {
+	switch {
+	case len(sorted) == 0:
 		return bdd.False
-	case 1:
-		return s.cube(sorted[0].Addr().AsSlice(), sorted[0].Bits(), nil)
+	case sorted[0].Bits() <= level:
+		return bdd.True
 	}
-	half := len(sorted) / 2
-	return s.m.Or(s.union(sorted[:half]), s.union(sorted[half:]))
+	half := sort.Search(len(sorted), func(i int) bool { return sorted[i].Addr().AsSlice()[level/8]&(0x80>>(level%8)) != 0 })
+	return s.m.Branch(level, s.union(sorted[:half], level+1), s.union(sorted[half:], level+1))
 }
 
 // cube is the addresses that equal one in its first bits, or in those that a mask has.
@@ -84,11 +84,11 @@ func (s *Space) cube(address []byte, bits int, mask []byte) bdd.Node {
 		if mask != nil && mask[level/8]&bit == 0 {
 			continue
 		}
-		v := s.m.Var(level)
-		if address[level/8]&bit == 0 {
-			v = s.m.Not(v)
+		if address[level/8]&bit != 0 {
+			n = s.m.Branch(level, bdd.False, n)
+		} else {
+			n = s.m.Branch(level, n, bdd.False)
 		}
-		n = s.m.And(v, n)
 	}
 	return n
 }

@@ -102,7 +102,7 @@ func TestABoundIsMetBeforeMemoryIs(t *testing.T) {
 	s := NewBounded(1000, 0)
 	var many []netip.Prefix
 	for i := range 4000 {
-		many = append(many, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(i * 7)}), 32))
+		many = append(many, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i * i >> 12), byte(i * 31), byte(i * i * i >> 5)}), 32))
 	}
 	s.Of(many...)
 	if !s.Full() {

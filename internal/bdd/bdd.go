@@ -87,6 +87,15 @@ func (m *Manager) Size() int { return len(m.nodes) }
 // level is tested earlier.
 func (m *Manager) Var(level int) Node { return m.make(uint32(level), False, True) }
 
+// Branch is high where the variable at level is true and low elsewhere. The level
+// must be before all levels of both.
+func (m *Manager) Branch(level int, low, high Node) Node {
+	if m.spent() {
+		return False
+	}
+	return m.make(uint32(level), low, high)
+}
+
 // Level is the level of the variable that n tests first; false for a constant.
 func (m *Manager) Level(n Node) (int, bool) {
 	if n <= True {
