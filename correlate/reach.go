@@ -17,24 +17,79 @@ var Protocols = map[string]uint8{"tcp": 6, "udp": 17, "udplite": 136}
 // A reachTable holds the answers to the questions that all rows ask, each asked once.
 type reachTable map[firewall.Query][]firewall.Part
 
-// ask answers every query, on all processors.
+// ask answers every query, on all processors: first those that differ in nothing
+// but the port, together, then those that have to be asked alone.
 func ask(fw Firewall, queries []firewall.Query) reachTable {
-	answers := make([][]firewall.Part, len(queries))
+	table := make(reachTable, len(queries))
+	alone := queries
+	if many, ok := fw.(togetherAsker); ok {
+		alone = table.askTogether(many, alikeButPort(queries))
+	}
+	answers := make([][]firewall.Part, len(alone))
+	parallel(len(alone), func(i int) { answers[i] = fw.Reach(alone[i]) })
+	for i, q := range alone {
+		table[q] = answers[i]
+	}
+	return table
+}
+
+// togetherAsker is a Firewall that can answer for several ports at once.
+type togetherAsker interface {
+	// ReachTogether is Reach for several ports; nil for those to be asked alone.
+	ReachTogether(q firewall.Query, ports []uint16) [][]firewall.Part
+}
+
+// askTogether fills the table and returns what is left to be asked.
+func (t reachTable) askTogether(fw togetherAsker, groups []portGroup) (alone []firewall.Query) {
+	answers := make([][][]firewall.Part, len(groups))
+	parallel(len(groups), func(i int) { answers[i] = fw.ReachTogether(groups[i].Query, groups[i].ports) })
+	for i, g := range groups {
+		for j, port := range g.ports {
+			if g.Port = port; answers[i][j] == nil {
+				alone = append(alone, g.Query)
+			} else {
+				t[g.Query] = answers[i][j]
+			}
+		}
+	}
+	return alone
+}
+
+// parallel calls f with the numbers below n.
+func parallel(n int, f func(i int)) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(queries)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(queries)); i = next.Add(1) - 1 {
-				answers[i] = fw.Reach(queries[i])
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				f(int(i))
 			}
 		})
 	}
 	workers.Wait()
-	table := make(reachTable, len(queries))
-	for i, q := range queries {
-		table[q] = answers[i]
+}
+
+// A portGroup is queries that differ in the port.
+type portGroup struct {
+	firewall.Query
+	ports []uint16
+}
+
+func alikeButPort(queries []firewall.Query) []portGroup {
+	at := make(map[firewall.Query]int)
+	var groups []portGroup
+	for _, q := range queries {
+		port := q.Port
+		q.Port = 0
+		i, ok := at[q]
+		if !ok {
+			i = len(groups)
+			at[q] = i
+			groups = append(groups, portGroup{Query: q})
+		}
+		groups[i].ports = append(groups[i].ports, port)
 	}
-	return table
+	return groups
 }
 
 func query(protocol string, port uint16, t target) firewall.Query {

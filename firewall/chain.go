@@ -129,7 +129,7 @@ func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bd
 			return w.m.Or(w.m.Diff(set, matched), onward), back
 		case Reject:
 			w.note(p, c.chain, r, "reject with "+s.With)
-			w.ruling.rejected = append(w.ruling.rejected, rejection{settled{matched, decisionOf(c, r)}, s})
+			w.ruling.rejected = append(w.ruling.rejected, rejection{settled{matched, w.decisionOf(c, r)}, s})
 			return w.m.Diff(set, matched), bdd.False
 		case NAT:
 			translated := w.translate(p, c, r, s, matched)
@@ -138,7 +138,7 @@ func (w *walker) rule(p *packet, c call, r *Rule, set bdd.Node) (onward, back bd
 			}
 			w.review.acts(r)
 			// nft_nat.c: a translation accepts.
-			w.ruling.accepted = append(w.ruling.accepted, settled{translated, decisionOf(c, r)})
+			w.ruling.accepted = append(w.ruling.accepted, settled{translated, w.decisionOf(c, r)})
 			set, matched = w.m.Diff(set, translated), w.m.Diff(matched, translated)
 		case Opaque:
 			if s.Target {
@@ -183,8 +183,13 @@ func placeOf(r *Rule) string {
 	return b.String() + ", rule " + strconv.Itoa(r.Number)
 }
 
-func decisionOf(c call, r *Rule) Decision {
-	return Decision{Chain: c.chain, Rule: r, Via: c.via, Text: r.Text()}
+func (w *walker) decisionOf(c call, r *Rule) Decision {
+	text, ok := w.texts[r]
+	if !ok {
+		text = r.Text()
+		w.texts[r] = text
+	}
+	return Decision{Chain: c.chain, Rule: r, Via: c.via, Text: text}
 }
 
 // verdict applies a verdict to packets that met all matches of a rule.
@@ -192,7 +197,7 @@ func (w *walker) verdict(p *packet, c call, r *Rule, v Verdict, matched bdd.Node
 	if matched == bdd.False {
 		return bdd.False, bdd.False
 	}
-	decision := decisionOf(c, r)
+	decision := w.decisionOf(c, r)
 	w.review.acts(r)
 	switch v.Code {
 	case Continue:
@@ -242,8 +247,8 @@ func (w *walker) queue(p *packet, c call, r *Rule, v Verdict, matched bdd.Node) 
 	text := "the program on queue " + itoa(v.Number) + " (" + placeOf(r) + ")"
 	w.note(p, c.chain, r, "asks "+text)
 	takes := w.unsettled(External, text)
-	w.ruling.accepted = append(w.ruling.accepted, settled{w.m.And(matched, takes), decisionOf(c, r)})
-	w.ruling.dropped = append(w.ruling.dropped, settled{w.m.Diff(matched, takes), decisionOf(c, r)})
+	w.ruling.accepted = append(w.ruling.accepted, settled{w.m.And(matched, takes), w.decisionOf(c, r)})
+	w.ruling.dropped = append(w.ruling.dropped, settled{w.m.Diff(matched, takes), w.decisionOf(c, r)})
 	return bdd.False, bdd.False
 }
 
@@ -289,8 +294,8 @@ func (w *walker) unknownVerdict(p *packet, c call, r *Rule, text string, matched
 	decides := w.unsettled(Unmodelled, text)
 	drops := w.unsettled(Unmodelled, text)
 	decided := w.m.And(matched, decides)
-	w.ruling.dropped = append(w.ruling.dropped, settled{w.m.And(decided, drops), decisionOf(c, r)})
-	w.ruling.accepted = append(w.ruling.accepted, settled{w.m.Diff(decided, drops), decisionOf(c, r)})
+	w.ruling.dropped = append(w.ruling.dropped, settled{w.m.And(decided, drops), w.decisionOf(c, r)})
+	w.ruling.accepted = append(w.ruling.accepted, settled{w.m.Diff(decided, drops), w.decisionOf(c, r)})
 	return w.m.Or(onward, w.m.Diff(matched, decides)), bdd.False
 }
 
@@ -307,7 +312,7 @@ func (w *walker) steal(p *packet, c call, r *Rule, s Step, set, matched bdd.Node
 		return w.m.Diff(set, matched), bdd.False
 	}
 	w.note(p, c.chain, r, "sent out of another device")
-	w.ruling.stolen = append(w.ruling.stolen, settled{matched, decisionOf(c, r)})
+	w.ruling.stolen = append(w.ruling.stolen, settled{matched, w.decisionOf(c, r)})
 	return w.m.Diff(set, matched), bdd.False
 }
 
@@ -319,8 +324,8 @@ func (w *walker) synProxy(p *packet, c call, r *Rule, matched bdd.Node) {
 	w.review.acts(r)
 	reached := w.unsettled(External, "what a SYN proxy comes to ("+placeOf(r)+")")
 	if p.about == "" {
-		w.decide(w.m.And(matched, reached), Accepted, decisionOf(c, r), nil)
+		w.decide(w.m.And(matched, reached), Accepted, w.decisionOf(c, r), nil)
 		matched = w.m.Diff(matched, reached)
 	}
-	w.ruling.stolen = append(w.ruling.stolen, settled{matched, decisionOf(c, r)})
+	w.ruling.stolen = append(w.ruling.stolen, settled{matched, w.decisionOf(c, r)})
 }

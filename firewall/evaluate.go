@@ -43,6 +43,8 @@ type Evaluator struct {
 	policies  map[Direction][]IPsecPolicy
 	// plainRouting says for which families only links and destinations decide.
 	plainRouting map[Family]bool
+	// ruleCount is how many rules there are.
+	ruleCount int
 	// customRouting says that the host has routing rules or local routes of its own.
 	customRouting bool
 
@@ -100,6 +102,7 @@ func (e *Evaluator) indexTable(t *Table) {
 	}
 	for _, c := range t.Chains {
 		e.guards[c] = guardRules(c)
+		e.ruleCount += len(c.Rules)
 		for _, r := range c.Rules {
 			e.indexSets(r.Steps)
 			for _, family := range trackedFamilies(r) {
@@ -192,8 +195,10 @@ func (e *Evaluator) loopback() *Interface {
 type walker struct {
 	e *Evaluator
 	m *bdd.Manager
-	// routes are those of all addresses at once; they stay for the next question.
+	// routes are those of all addresses at once, texts those of rules: they stay for
+	// the next question.
 	routes map[routeKey][]routed
+	texts  map[*Rule]string
 
 	// origin is the source address as the packet comes in.
 	origin      bits
@@ -228,9 +233,9 @@ const maxNodes = 1 << 21
 func (e *Evaluator) walker() *walker {
 	w, _ := e.walkers.Get().(*walker)
 	if w == nil || w.m.Size() > maxNodes {
-		w = &walker{m: bdd.New(), routes: make(map[routeKey][]routed)}
+		w = &walker{m: bdd.New(), routes: make(map[routeKey][]routed), texts: make(map[*Rule]string)}
 	}
-	*w = walker{e: e, m: w.m, routes: w.routes,
+	*w = walker{e: e, m: w.m, routes: w.routes, texts: w.texts,
 		fields:      make(map[string]bits),
 		facts:       make(map[string]bdd.Node),
 		memberships: make(map[*Set]map[string]bdd.Node),

@@ -89,7 +89,7 @@ func (w *walker) translate(p *packet, c call, r *Rule, s NAT, matched bdd.Node) 
 	address, fails := w.natAddress(p, s)
 	if fails != bdd.False {
 		// nf_nat_redirect.c, nf_nat_masquerade.c: without an address the packet is dropped.
-		d := decisionOf(c, r)
+		d := w.decisionOf(c, r)
 		d.Text += " (no address to translate to)"
 		w.ruling.dropped = append(w.ruling.dropped, settled{w.m.And(matched, fails), d})
 	}
@@ -229,26 +229,34 @@ func (w *walker) natPort(s NAT, old bits, p *packet) bits {
 
 // redirectAddress is the incoming link's first address in the kernel's order;
 // for IPv6 one of link scope where the old destination is (nf_nat_redirect.c).
-func (w *walker) redirectAddress(p *packet) (bits, bdd.Node) {
-	if p.in == nil {
-		return make(bits, 8*p.addressLength()), bdd.True
+func (w *walker) redirectAddress(p *packet) (address bits, none bdd.Node) {
+	address, none = w.ownOn(p, false)
+	if p.family != FamilyIPv6 {
+		return address, none
 	}
-	old, _ := p.destination().constant()
-	destination, _ := netip.AddrFromSlice(old)
-	for _, a := range w.e.network.Addresses {
-		addr := a.Prefix.Addr()
-		if a.Interface != p.in.Index || familyOf(addr) != p.family {
-			continue
+	onLink := bdd.False
+	for _, scope := range linkScopes {
+		onLink = w.m.Or(onLink, w.prefix(p.destination(), scope))
+	}
+	linkAddress, noneOnLink := w.ownOn(p, true)
+	return w.choose(onLink, linkAddress, address), w.m.Ite(onLink, noneOnLink, none)
+}
+
+// linkScopes are the addresses of link scope (RFC 4291, 2.5.6 and 2.7).
+var linkScopes = []netip.Prefix{netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff02::/16")}
+
+// ownOn is the incoming link's first address, or its first of link scope.
+func (w *walker) ownOn(p *packet, linkLocal bool) (address bits, none bdd.Node) {
+	if p.in != nil {
+		for _, a := range w.e.network.Addresses {
+			addr := a.Prefix.Addr()
+			if a.Interface == p.in.Index && familyOf(addr) == p.family && a.Flags&ifaTentative == 0 && (!linkLocal || addr.IsLinkLocalUnicast()) {
+				return addressBits(addr), bdd.False
+			}
 		}
-		if a.Flags&ifaTentative != 0 || addr.Is6() && linkScope(destination) && !addr.IsLinkLocalUnicast() {
-			continue
-		}
-		return addressBits(addr), bdd.False
 	}
 	return make(bits, 8*p.addressLength()), bdd.True
 }
-
-func linkScope(a netip.Addr) bool { return a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() }
 
 // ifaTentative is IFA_F_TENTATIVE (include/uapi/linux/if_addr.h).
 const ifaTentative = 0x40

@@ -30,15 +30,15 @@ func (e *Evaluator) PortSpans(q Query) []PortSpan {
 	if w.exhausted != bdd.False {
 		w.decide(w.exhausted, Undecided, Decision{}, nil)
 	}
-	return w.portSpans()
+	return w.spans(w.merged(w.outcomes))
 }
 
-// portSpans are those of the outcomes.
-func (w *walker) portSpans() []PortSpan {
+// spans are the ports that outcomes of a question without a port treat alike.
+func (w *walker) spans(outcomes []outcome) []PortSpan {
 	ends := map[uint16]bool{0xffff: true}
 	sure := true
 	seen := map[bdd.Node]bool{}
-	for _, o := range w.merged(w.outcomes) {
+	for _, o := range outcomes {
 		functions := w.m.From(o.set, portLevel, maxPortFunctions)
 		sure = sure && o.fate != Undecided && functions != nil
 		for _, n := range functions {

@@ -268,7 +268,7 @@ func (v *watch) explainMiss(w *walker, m missed, r *Rule, t *tally) {
 			b.within(m.frame, coming, 0, m.index)
 		}
 	case m.frame.parent != nil:
-		b.add(decisionOf(m.frame.parent.call, m.frame.by))
+		b.add(w.decisionOf(m.frame.parent.call, m.frame.by))
 	default:
 		b.before(v.passages, m.frame, would)
 	}
@@ -354,7 +354,7 @@ func (b *blame) within(f *frame, set bdd.Node, from, to int) {
 		taken = m.Diff(taken, gone)
 	}
 	if taken != bdd.False {
-		b.add(decisionOf(f.call, f.chain.Rules[from]))
+		b.add(b.w.decisionOf(f.call, f.chain.Rules[from]))
 	}
 }
 

@@ -156,7 +156,7 @@ func OneAnswer(parts []Part) Part { return oneAnswer(parts) }
 
 // PortSpans splits the ports from 1 on, free in the question, into those with the
 // same fates.
-func (s *Space) PortSpans() []PortSpan { return s.w.portSpans() }
+func (s *Space) PortSpans() []PortSpan { return s.w.spans(s.w.merged(s.w.outcomes)) }
 
 // Size is how much room the space's sets take: diagrams' nodes.
 func (s *Space) Size() int { return s.w.m.Size() }

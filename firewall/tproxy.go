@@ -17,7 +17,7 @@ func (w *walker) tproxy(p *packet, c call, r *Rule, s TProxy, set, matched bdd.N
 	}
 	rest := w.m.Diff(matched, found)
 	if s.DropWithoutSocket {
-		w.ruling.dropped = append(w.ruling.dropped, settled{rest, decisionOf(c, r)})
+		w.ruling.dropped = append(w.ruling.dropped, settled{rest, w.decisionOf(c, r)})
 		rest = bdd.False
 	}
 	// What stands behind tproxy in the rule still runs, for the packets that have a socket.

@@ -173,6 +173,9 @@ func (m *Manager) And(a, b Node) Node {
 	if a > b {
 		a, b = b, a
 	}
+	if v := &m.nodes[a]; v.lo == False && v.hi == True && v.level < m.nodes[b].level {
+		return m.Branch(int(v.level), False, b) // a cube grows by a variable
+	}
 	return m.apply(opAnd, a, b)
 }
 
@@ -199,6 +202,9 @@ func (m *Manager) Diff(a, b Node) Node {
 		return False
 	case b == False:
 		return a
+	}
+	if v := &m.nodes[b]; v.lo == False && v.hi == True && v.level < m.nodes[a].level {
+		return m.Branch(int(v.level), a, False)
 	}
 	return m.apply(opDiff, a, b)
 }
@@ -335,7 +341,7 @@ func (m *Manager) Restrict(n Node, level int, value bool) Node {
 
 func (m *Manager) restrict(n Node, level uint32, value bool) Node {
 	v := m.nodes[n]
-	if v.level > level {
+	if v.level > level || v.deepest < level {
 		return n
 	}
 	if v.level == level {
