@@ -106,6 +106,9 @@ func (w writer) closing(r Reach, undeclared []Reach) []command {
 	if commands := w.byManager(chain, r); commands != nil {
 		return commands
 	}
+	if writtenAnew(chain) {
+		return w.closingWithoutChain(undeclared)
+	}
 	if ofIptables(chain.Table) {
 		return w.byIptables(iptablesPlace(chain, d.Rule), ifaces, r)
 	}
@@ -189,7 +192,7 @@ func filterChain(rules *firewall.Ruleset, hook firewall.Hook, family int) *firew
 			continue
 		}
 		for _, c := range t.Chains {
-			if c.Base != nil && c.Base.Hook == hook && c.Base.Type == firewall.FilterChain && plain(c.Name) {
+			if c.Base != nil && c.Base.Hook == hook && c.Base.Type == firewall.FilterChain && plain(c.Name) && !writtenAnew(c) {
 				return c
 			}
 		}

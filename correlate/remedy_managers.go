@@ -35,6 +35,16 @@ func (w writer) byManager(chain *firewall.Chain, r Reach) []command {
 	return nil
 }
 
+// writtenAnew says that a program fills and empties the chain by itself: no place
+// for a rule of the administrator's.
+func writtenAnew(chain *firewall.Chain) bool {
+	switch managers.Of(chain) {
+	case "fail2ban", "podman", "CNI", "Kubernetes", "libvirt", "Tailscale":
+		return true
+	}
+	return chain.Table.Name == "docker-bridges"
+}
+
 // byFirewalld are firewall-cmd's words. A rich rule that denies comes before all
 // that the zone allows (firewalld.richlanguage(5)).
 func (w writer) byFirewalld(zone string, r Reach) []command {

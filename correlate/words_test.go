@@ -89,3 +89,44 @@ func TestAProgramThatChoosesSocketsMayReachALoopbackPort(t *testing.T) {
 		}
 	}
 }
+
+// managed is a chain of packets for this host, kept by whoever makes such names.
+func managed(table, chain string, base bool) *firewall.Chain {
+	t := &firewall.Table{Backend: firewall.NFTables, Family: firewall.FamilyInet, Name: table}
+	c := &firewall.Chain{Table: t, Name: chain}
+	if base {
+		c.Base = &firewall.Base{Hook: firewall.Input, Policy: firewall.Accept}
+	}
+	t.Chains = []*firewall.Chain{c}
+	return c
+}
+
+func TestRemediesAreInTheLanguageOfWhoKeepsTheRules(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		chain *firewall.Chain
+		want  string
+	}{
+		{"firewalld", managed("firewalld", "filter_IN_trusted", false), `firewall-cmd --zone=trusted --add-rich-rule='rule port port="22" protocol="tcp" drop' && firewall-cmd --runtime-to-permanent`},
+		{"firewalld, no zone's chain", managed("firewalld", "filter_INPUT", true), `firewall-cmd --add-rich-rule='rule port port="22" protocol="tcp" drop' && firewall-cmd --runtime-to-permanent`},
+		{"fail2ban's chain is no place for a rule", managed("f2b-table", "f2b-chain", true), "nft add table inet netglance"},
+		{"Tailscale", managed("filter", "ts-input", false), "say in the tailnet's access controls (ACLs) who may reach it: Tailscale writes its rules anew"},
+		{"Kubernetes", managed("filter", "KUBE-FIREWALL", false), "limit it by the service's loadBalancerSourceRanges or a NetworkPolicy: Kubernetes writes its rules anew"},
+		{"nobody in particular", managed("filter", "input", true), "nft insert rule inet filter input handle 9 tcp dport 22 drop"},
+	} {
+		rule := &firewall.Rule{Chain: c.chain, Number: 1, Handle: 9, Steps: []firewall.Step{firewall.Verdict{Code: firewall.Accept}}}
+		rows := Analyze(Input{Listeners: []listeners.Listener{listener("0.0.0.0", 4)}, Network: network(), Rules: &firewall.Ruleset{Tables: []*firewall.Table{c.chain.Table}},
+			Firewall: fakeFirewall(func(firewall.Query) []firewall.Part { return []firewall.Part{accepted(by(rule))} })})
+		if len(rows[0].Remedy) == 0 || rows[0].Remedy[0] != c.want {
+			t.Errorf("%s: %q, want %q first", c.name, rows[0].Remedy, c.want)
+		}
+	}
+	chain := managed("filter", "net-fw", false)
+	chain.Table.Chains = append(chain.Table.Chains, &firewall.Chain{Table: chain.Table, Name: "shorewall"})
+	rule := &firewall.Rule{Chain: chain, Number: 1, Steps: []firewall.Step{firewall.Verdict{Code: firewall.Accept}}}
+	rows := Analyze(Input{Listeners: []listeners.Listener{listener("0.0.0.0", 4)}, Network: network(), Rules: &firewall.Ruleset{Tables: []*firewall.Table{chain.Table}},
+		Firewall: fakeFirewall(func(firewall.Query) []firewall.Part { return []firewall.Part{accepted(by(rule))} })})
+	if want := "put into /etc/shorewall/rules, first: DROP net $FW tcp 22  (then: shorewall reload)"; rows[0].Remedy[0] != want {
+		t.Errorf("Shorewall: %q, want %q first", rows[0].Remedy, want)
+	}
+}
