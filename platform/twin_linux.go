@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,7 +104,8 @@ func (t *Twin) Do(f func() error) error {
 // Path names the namespace while it is there, from any process.
 func (t *Twin) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), t.file.Fd()) }
 
-// Run runs a program in the namespace and returns what it printed.
+// Run runs a program in the namespace and returns what it printed. Where there is no
+// such program, the error satisfies errors.Is with fs.ErrNotExist.
 func (t *Twin) Run(input, name string, arguments ...string) (string, error) {
 	cmd := exec.Command(name, arguments...)
 	cmd.Stdin = strings.NewReader(input)
@@ -111,7 +113,11 @@ func (t *Twin) Run(input, name string, arguments ...string) (string, error) {
 	cmd.Env = append(os.Environ(), "RES_OPTIONS=timeout:1 attempts:1")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", fmt.Errorf("the program %s is not installed: %w", name, fs.ErrNotExist)
+	}
+	if err != nil {
 		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(arguments, " "), err, stderr.String())
 	}
 	return stdout.String(), nil

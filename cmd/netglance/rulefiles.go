@@ -19,6 +19,7 @@ import (
 	"github.com/netglance/netglance/gaps"
 	"github.com/netglance/netglance/platform"
 	"github.com/netglance/netglance/report"
+	"github.com/netglance/netglance/scan/twin"
 )
 
 // fileFlags name rules that run nowhere yet.
@@ -29,7 +30,7 @@ type fileFlags struct {
 }
 
 func (f *fileFlags) register(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.ruleNames, "rules", nil, "answer for the rules in `FILE` (iptables-save, ip6tables-save, ipset save, pf.conf) instead of those that run; repeat it for more")
+	flags.StringArrayVar(&f.ruleNames, "rules", nil, "answer for the rules in `FILE` (an nft script, iptables-save, ip6tables-save, ipset save, pf.conf) instead of those that run; repeat it for more")
 	flags.StringArrayVar(&f.interfaceNames, "interfaces", nil, "with --rules: the interfaces, `NAME=ADDRESS/LENGTH,…` or a file of them (default: "+assumedLinks+")")
 	flags.StringVar(&f.dialect, "dialect", "", "with --rules of pf: whose it is, openbsd, freebsd or macos (default: told by the rules)")
 }
@@ -69,7 +70,15 @@ func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
 	if ofPF(given) {
 		return replacePF(a.placed(read(host)), given, host)
 	}
-	return replace(a.placed(read(host)), given, host)
+	if len(scripts(given)) == 0 {
+		return replace(a.placed(read(host)), given, host)
+	}
+	v := newVerification()
+	s := a.placed(v.read(host))
+	if err := a.scripted(s, given, host, v.tape); err != nil {
+		return nil, err
+	}
+	return replace(s, given, host)
 }
 
 // maxRules is how large a file of rules may be, in bytes.
@@ -121,6 +130,8 @@ func (f ruleFile) format() string {
 		case len(words) == 0 || strings.HasPrefix(words[0], "#"):
 		case strings.HasPrefix(words[0], "*") || words[0] == "COMMIT":
 			return "iptables-save"
+		case startsNFT(words):
+			return formatNFT
 		case words[0] == "create" && len(words) > 2:
 			return "ipset save"
 		default:
@@ -141,7 +152,7 @@ func parseRules(files []ruleFile, named iptables.Sets) ([]*firewall.Table, error
 			read, err := ipset.Parse(f.name, f.text)
 			sets.read, errs = append(sets.read, read), append(errs, err)
 		case "":
-			errs = append(errs, fmt.Errorf("%s is neither a text of iptables-save nor of ipset save", f.name))
+			errs = append(errs, fmt.Errorf("%s is neither an nft script nor a text of iptables-save or ipset save", f.name))
 		}
 	}
 	var tables []*firewall.Table
@@ -180,6 +191,14 @@ func (a *app) plan(given []ruleFile) (*survey, error) {
 	}
 	s := &survey{about: report.Host{OS: "linux", Tool: toolVersion(), Name: "rules of " + fileNames(given)}, rules: &firewall.Ruleset{Tables: tables}, planned: true}
 	s.network = network(links)
+	if len(scripts(given)) > 0 {
+		made, unread, err := a.runScripts(scripts(given), twin.Host{Tape: twin.NewTape(), Network: onlyLinks(s.network), Rules: &firewall.Ruleset{}})
+		if err != nil {
+			return nil, err
+		}
+		s.rules.Tables = append(made, s.rules.Tables...)
+		s.about.Gaps = append(s.about.Gaps, unread...)
+	}
 	s.leaveOut(firewall.FamilyIPv4, "IPv4")
 	s.leaveOut(firewall.FamilyIPv6, "IPv6")
 	s.describeRules()

@@ -26,7 +26,8 @@ func (t *Twin) quiet() error {
 // applySettings gives the namespace the host's settings: those for all links first,
 // since they set the others too.
 func (t *Twin) applySettings() error {
-	settings := maps.Clone(t.host.Network.Settings)
+	settings := map[string]string{}
+	maps.Copy(settings, t.host.Network.Settings)
 	for _, name := range []string{"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"} {
 		if settings[name] == "" {
 			settings[name] = "0" // the host has no br_netfilter; this kernel may, and then it is on
