@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ const (
 	greetingExpected = 5 * time.Second  // how long a service that speaks first may think (mail servers look up names)
 	greetingUnlikely = 2 * time.Second  // how long anything else is listened to
 	answerWait       = 3 * time.Second
+	guessWait        = 2 * time.Second        // for an answer to what is not expected there
+	guesses          = 7                      // at a time
 	quiet            = 300 * time.Millisecond // the pause after which an answer without an end is over
 
 	maxConnections = 24
@@ -37,25 +40,34 @@ type peer struct {
 	// secure opens TLS on each connection, alpn what is offered then.
 	secure bool
 	alpn   []string
-	// spent is shared by copies.
-	spent *spending
+	// patience is how long an answer is waited for.
+	patience time.Duration
+	// connections is how many were opened, shared by copies.
+	connections *atomic.Int32
+	heard       *hearing
 }
 
-// spending is what a port has cost so far, and the first conversation that gave anything.
-type spending struct {
-	connections int
-	first       *conversation
-	unshown     bool // its words are no banner
+// hearing is the first conversation that gave anything.
+type hearing struct {
+	first   *conversation
+	unshown bool // its words are no banner
+}
+
+// banner is what was heard first.
+func (h *hearing) banner() []byte {
+	if h.first == nil || h.unshown {
+		return nil
+	}
+	return h.first.first
 }
 
 func (p *peer) port() uint16 { return p.target.Addr.Port() }
 
 // open begins a conversation. Whoever opens it closes it.
 func (p *peer) open() (*conversation, error) {
-	if p.spent.connections == maxConnections {
+	if p.connections.Add(1) > maxConnections {
 		return nil, errBounds
 	}
-	p.spent.connections++
 	ctx, cancel := context.WithTimeout(p.ctx, maxConversation)
 	raw, err := p.dial(ctx, p.target.Protocol, p.target.Addr.String())
 	if err != nil {
@@ -119,8 +131,8 @@ func (c *conversation) more(until time.Time) error {
 		c.first = append(c.first, buffer[:min(n, room)]...)
 	}
 	if n > 0 {
-		if c.peer.spent.first == nil {
-			c.peer.spent.first = c
+		if c.peer.heard.first == nil {
+			c.peer.heard.first = c
 		}
 		return nil
 	}
@@ -143,7 +155,7 @@ func (c *conversation) until(wait time.Duration, done func([]byte) bool) ([]byte
 
 // bytes reads and takes n bytes.
 func (c *conversation) bytes(n int) ([]byte, error) {
-	heard, err := c.until(answerWait, func(b []byte) bool { return len(b) >= n })
+	heard, err := c.until(c.peer.patience, func(b []byte) bool { return len(b) >= n })
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +194,7 @@ func (c *conversation) rest() []byte {
 // taking it.
 func (c *conversation) ask(question []byte, done func([]byte) bool) []byte {
 	c.say(question) // a peer that refuses has said why, and gone
-	heard, _ := c.until(answerWait, done)
+	heard, _ := c.until(c.peer.patience, done)
 	c.heard = nil
 	return heard
 }
@@ -192,7 +204,7 @@ func anything(b []byte) bool { return len(b) > 0 }
 // Read gives the bytes to a reader such as bufio's, within the same bounds.
 func (c *conversation) Read(b []byte) (int, error) {
 	if len(c.heard) == 0 {
-		if err := c.more(time.Now().Add(answerWait)); err != nil {
+		if err := c.more(time.Now().Add(c.peer.patience)); err != nil {
 			return 0, err
 		}
 	}
@@ -206,8 +218,11 @@ func (c *conversation) secure(config *tls.Config) (tls.ConnectionState, error) {
 	c.heard, c.first, c.spoken = nil, nil, false
 	bounded := &boundedConn{Conn: c.raw, left: maxReadTLS}
 	secured := tls.Client(bounded, config)
-	c.raw.SetDeadline(c.end)
-	ctx, cancel := context.WithDeadline(c.peer.ctx, c.end)
+	end := c.end
+	if c.peer.patience < answerWait {
+		end = time.Now().Add(c.peer.patience)
+	}
+	ctx, cancel := context.WithDeadline(c.peer.ctx, end)
 	defer cancel()
 	if err := secured.HandshakeContext(ctx); err != nil {
 		c.first = bounded.first

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // A protocol recognises one kind of service.
@@ -34,7 +36,7 @@ func protocols() []protocol {
 		sshProtocol, smtpProtocol, ftpProtocol, imapProtocol, pop3Protocol, mysqlProtocol, vncProtocol, telnetProtocol,
 		rsyncProtocol, nntpProtocol, jetDirectProtocol,
 		tlsProtocol, mongodbProtocol, httpProtocol, redisProtocol, memcachedProtocol, postgresqlProtocol, rdpProtocol,
-		smbProtocol, mqttProtocol, rtspProtocol, amqpProtocol, dnsProtocol, ldapProtocol, mssqlProtocol,
+		smbProtocol, dnsProtocol, mqttProtocol, ldapProtocol, rtspProtocol, amqpProtocol, mssqlProtocol,
 	}
 }
 
@@ -43,7 +45,7 @@ func protocols() []protocol {
 func Identify(ctx context.Context, dial Dial, t Target) (Service, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
-	p := &peer{ctx: ctx, dial: dial, target: t, all: protocols(), spent: &spending{}}
+	p := &peer{ctx: ctx, dial: dial, target: t, all: protocols(), patience: answerWait, connections: &atomic.Int32{}, heard: &hearing{}}
 	var s Service
 	var err error
 	switch t.Protocol {
@@ -54,11 +56,7 @@ func Identify(ctx context.Context, dial Dial, t Target) (Service, error) {
 	default:
 		return Service{}, errors.ErrUnsupported
 	}
-	var banner []byte
-	if p.spent.first != nil && !p.spent.unshown {
-		banner = p.spent.first.first
-	}
-	s.tidy(banner)
+	s.tidy(p.heard.banner())
 	return s, err
 }
 
@@ -91,24 +89,50 @@ func (p *peer) identify() (Service, error) {
 	if ok || err != nil {
 		return s, err
 	}
-	for _, k := range left {
-		if k.greets || p.ctx.Err() != nil {
-			continue
-		}
-		s, ok, claimed, err := p.try(k, left)
-		if err != nil {
+	return p.guess(left), nil
+}
+
+// guess asks the protocols in which the client speaks first, some at a time. The
+// first in the list that recognises the peer counts.
+func (p *peer) guess(left []protocol) Service {
+	type guessed struct {
+		peer    peer
+		service Service
+		ok      bool
+		claimed *protocol
+	}
+	left = slices.DeleteFunc(slices.Clone(left), func(k protocol) bool { return k.greets })
+	for some := range slices.Chunk(left, guesses) {
+		if p.ctx.Err() != nil {
 			break
 		}
-		if ok {
-			return s, nil
+		results := make([]guessed, len(some))
+		var all sync.WaitGroup
+		for i, k := range some {
+			all.Go(func() {
+				r := &results[i]
+				r.peer = *p
+				r.peer.heard, r.peer.patience = &hearing{}, guessWait
+				r.service, r.ok, r.claimed, _ = r.peer.try(k, left)
+			})
 		}
-		if claimed != nil && claimed.name != k.name {
-			if s, ok, _, _ := p.try(*claimed, nil); ok {
-				return s, nil
+		all.Wait()
+		for _, r := range results {
+			if r.ok {
+				p.heard = r.peer.heard
+				return r.service
+			}
+		}
+		for _, r := range results {
+			if r.claimed == nil {
+				continue
+			}
+			if s, ok, _, _ := p.try(*r.claimed, nil); ok {
+				return s
 			}
 		}
 	}
-	return Service{}, nil
+	return Service{}
 }
 
 // usual are the protocols expected at the port. listened says that one of them
@@ -148,7 +172,7 @@ func (p *peer) try(k protocol, others []protocol) (s Service, ok bool, claimed *
 func (k protocol) recognise(c *conversation) (Service, bool) {
 	s, ok := k.talk(c)
 	if ok && k.binary {
-		c.peer.spent.unshown = true
+		c.peer.heard.unshown = true
 	}
 	return s, ok
 }
@@ -167,7 +191,7 @@ func claimant(list []protocol, words []byte) *protocol {
 
 // listen waits for a greeting, and without one asks as HTTP does, for what
 // others say of it: Redis, memcached, MongoDB, RTSP, TLS and mail servers have
-// words of their own. HTTP/1.0 without a Host line is no alarm in Redis's log.
+// words of their own. (HTTP/1.0 without a Host line is no alarm in Redis's log.)
 func (p *peer) listen(left []protocol, listened bool) (Service, bool, error) {
 	c, err := p.open()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -70,6 +71,13 @@ var conversations = []struct {
 	{"LDAP", 389, []string{"", "objectClass", string(ber(berSequence, berSmall(1), ber(0x64, berText(""), ber(berSequence,
 		ber(berSequence, berText("vendorName"), ber(0x31, berText("389 Project"))), ber(berSequence, berText("vendorVersion"), ber(0x31, berText("2.3.1"))))))) +
 		string(ber(berSequence, berSmall(1), ber(0x65, ber(berEnum, []byte{0}), berText(""), berText(""))))}, "ldap 389 Project 2.3.1 ()"},
+	{"OpenLDAP", 389, []string{"", "objectClass", string(ber(berSequence, berSmall(1), ber(0x64, berText(""), ber(berSequence,
+		ber(berSequence, berText("objectClass"), ber(0x31, berText("top"), berText("OpenLDAProotDSE"))),
+		ber(berSequence, berText("supportedExtension"), ber(0x31, berText("1.3.6.1.4.1.1466.20037"))))))) +
+		string(ber(berSequence, berSmall(1), ber(0x65, ber(berEnum, []byte{0}), berText(""), berText(""))))}, "ldap OpenLDAP  () starttls"},
+	{"PgBouncer", 6432, []string{"", string(sslRequest), "N", string(unknownStartup), "E\x00\x00\x00\x3fSERROR\x00C08P01\x00Mbad packet header: '0000000900ff00ff'\x00\x00"}, "postgresql PgBouncer  ()"},
+	{"CUPS", 631, []string{"", "POST /ipp/print", notFound, "GET /", "HTTP/1.1 404 Not Found\r\nServer: CUPS/2.4 IPP/2.1\r\n\r\n<title>Not Found - CUPS v2.4.2</title>"},
+		"ipp CUPS 2.4.2 (IPP/2.1) title Not Found - CUPS v2.4.2"},
 	{"SQL Server", 1433, []string{"", "\x12\x01", "\x04\x01\x00\x1a\x00\x00\x00\x00\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x0f\x00\x07\xd0\x00\x00\x01"},
 		"ms-sql-s Microsoft SQL Server 15.0.2000 () starttls"},
 	{"RDP of old", 3389, []string{"", "\x03\x00\x00\x13", "\x03\x00\x00\x0b\x06\xd0\x00\x00\x12\x34\x00"}, "rdp   () obsolete: standard RDP security"},
@@ -125,6 +133,15 @@ func TestEveryProductIsRecognised(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// A silent port is asked everything, and is common: 2 s of listening, 2 s for HTTP, 4 s of guesses.
+func TestASilentPortTakesEightSeconds(t *testing.T) {
+	for protocol, most := range map[string]time.Duration{"tcp": 8 * time.Second, "udp": 2 * time.Second} {
+		if s, took := identify(t, &network{serve: silence}, protocol, 40002); took > most || s.Name != "" {
+			t.Errorf("%s: %v, %+v", protocol, took, s)
+		}
 	}
 }
 

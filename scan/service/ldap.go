@@ -1,6 +1,9 @@
 package service
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 var ldapProtocol = protocol{
 	name:        "ldap",
@@ -12,7 +15,7 @@ var ldapProtocol = protocol{
 
 // rootDSE is a search of RFC 4511 for the entry that describes the server (RFC
 // 4512, 5.1), which is there to be read before a bind.
-var rootDSE = ldapSearch("namingContexts", "vendorName", "vendorVersion", "dnsHostName", "supportedExtension")
+var rootDSE = ldapSearch("namingContexts", "vendorName", "vendorVersion", "dnsHostName", "objectClass", "supportedCapabilities", "supportedExtension")
 
 func ldapSearch(attributes ...string) []byte {
 	var names [][]byte
@@ -84,10 +87,20 @@ func (s *Service) describe(entry []byte) {
 			s.Hostname = first
 		case "namingcontexts":
 			s.Info = join(s.Info, first)
-		case "supportedextension":
-			for _, v := range values {
-				s.StartTLS = s.StartTLS || string(v) == "1.3.6.1.4.1.1466.20037" // RFC 4511, 4.14
+		case "objectclass":
+			if has(values, "OpenLDAProotDSE") {
+				s.Product = "OpenLDAP"
 			}
+		case "supportedcapabilities":
+			if has(values, "1.2.840.113556.1.4.800") { // LDAP_CAP_ACTIVE_DIRECTORY_OID of MS-ADTS
+				s.Product = "Active Directory"
+			}
+		case "supportedextension":
+			s.StartTLS = has(values, "1.3.6.1.4.1.1466.20037") // RFC 4511, 4.14
 		}
 	}
+}
+
+func has(values [][]byte, word string) bool {
+	return slices.ContainsFunc(values, func(v []byte) bool { return string(v) == word })
 }

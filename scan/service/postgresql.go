@@ -73,7 +73,7 @@ func postgresqlProduct(fields map[byte]string) string {
 	switch {
 	case fields['R'] == "ProcessStartupPacket":
 		return "PostgreSQL"
-	case strings.Contains(fields['M'], "Unsupported protocol"), strings.Contains(fields['M'], "unsupported startup"):
+	case strings.HasPrefix(fields['M'], "bad packet header"), strings.HasPrefix(fields['M'], "unsupported startup"):
 		return "PgBouncer"
 	}
 	return ""

@@ -3,6 +3,7 @@ package service
 import (
 	"encoding/binary"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -36,6 +37,8 @@ func talkJetDirect(c *conversation) (Service, bool) {
 
 const ippPort = 631
 
+var cupsVersion = regexp.MustCompile(`CUPS v?(\d+\.\d+\.[\w.]+)`)
+
 var printerApplication = application{
 	name:  "ipp",
 	ports: []uint16{ippPort},
@@ -46,6 +49,9 @@ var printerApplication = application{
 		}
 		s := front.service()
 		s.Name = "ipp"
+		if m := cupsVersion.FindStringSubmatch(s.Title); m != nil { // the header has but two numbers of it
+			s.Version = m[1]
+		}
 		return s, strings.Contains(front.header.Get("Server"), "IPP/")
 	},
 }

@@ -26,6 +26,9 @@ var smbDialects = map[uint16]string{
 func talkSMB(c *conversation) (Service, bool) {
 	answer := c.ask(smbNegotiate(), wholeSMB)
 	if len(answer) < 4+124 || !bytes.HasPrefix(answer[4:], []byte("\xfeSMB")) {
+		if port := c.peer.port(); port != 445 && port != 139 {
+			return Service{}, false
+		}
 		return smb1Only(c.peer)
 	}
 	le := binary.LittleEndian

@@ -23,7 +23,9 @@ func talkSSH(c *conversation) (Service, bool) {
 			return Service{}, false
 		}
 		if rest, ok := strings.CutPrefix(line, "SSH-"); ok {
-			return sshService(rest)
+			s, ok := sshService(rest)
+			s.Banner = line
+			return s, ok
 		}
 	}
 	return Service{}, false

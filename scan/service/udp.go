@@ -2,7 +2,7 @@ package service
 
 import (
 	"slices"
-	"time"
+	"sync"
 )
 
 // A datagram is one kind of UDP service: the question that it answers, and what the
@@ -38,46 +38,67 @@ func (p *peer) identifyUDP() (Service, error) {
 			others = append(others, d)
 		}
 	}
-	for _, d := range append(list, others...) {
-		if p.ctx.Err() != nil {
-			break
+	for _, some := range [][]datagram{list, others} {
+		answers := make([]answered, len(some))
+		var all sync.WaitGroup
+		for i, d := range some {
+			all.Go(func() { answers[i] = p.exchange(d) })
 		}
-		c, err := p.open()
-		if err != nil {
-			return Service{}, err
-		}
-		s, ok, refused := c.exchange(d)
-		c.close()
-		if refused {
-			break // port unreachable: nobody is there any more
-		}
-		if ok {
-			if d.further != nil {
-				d.further(p, &s)
+		all.Wait()
+		for i, a := range answers {
+			if a.ok {
+				p.heard = a.peer.heard
+				p.heard.unshown = true
+				if d := some[i]; d.further != nil {
+					d.further(p, &a.service)
+				}
+				return a.service, nil
 			}
-			p.spent.unshown = true
-			return s, nil
+		}
+		for _, a := range answers {
+			if a.err != nil { // it can't be sent to, or nobody is there any more
+				return Service{}, a.err
+			}
+			if p.heard.first == nil {
+				p.heard = a.peer.heard
+			}
 		}
 	}
 	return Service{}, nil
 }
 
+// answered is what one question came to.
+type answered struct {
+	peer    peer
+	service Service
+	ok      bool
+	err     error
+}
+
 // exchange asks twice, for a datagram is easily lost.
-func (c *conversation) exchange(d datagram) (s Service, ok, refused bool) {
+func (p *peer) exchange(d datagram) answered {
+	a := answered{peer: *p}
+	a.peer.heard = &hearing{}
+	c, err := a.peer.open()
+	if err != nil {
+		a.err = err
+		return a
+	}
+	defer c.close()
 	for range 2 {
-		if err := c.say(d.question); err != nil {
-			return Service{}, false, true
+		if c.say(d.question) != nil {
+			return a
 		}
 		heard, err := c.until(answerWait/3, anything)
 		if len(heard) > 0 {
-			s, ok = d.read(heard)
-			return s, ok, false
+			a.service, a.ok = d.read(heard)
+			return a
 		}
-		if err != nil && time.Now().Before(c.end) && !isTimeout(err) {
-			return Service{}, false, true
+		if !isTimeout(err) {
+			return a // port unreachable
 		}
 	}
-	return Service{}, false, false
+	return a
 }
 
 // ask1 sends one datagram on a connection of its own and returns the answer, nil without one.
