@@ -34,6 +34,12 @@ func (w writer) byPF(r Reach, undeclared []Reach) []command {
 	}
 	match += map[string]string{"IPv4": " inet", "IPv6": " inet6"}[w.family(nil, undeclared)]
 	match += fmt.Sprintf(" proto %s to any port %d", w.e.Protocol, w.e.Port)
+	if r.By.Chain == nil {
+		return []command{{closes: "turn pf on, with a rule in /etc/pf.conf: block in quick" + match}}
+	}
+	if skipped, _, found := strings.Cut(strings.TrimPrefix(r.By.Text, "set skip on "), ": "); found && strings.HasPrefix(r.By.Text, "set skip on ") {
+		return []command{{closes: fmt.Sprintf("in /etc/pf.conf, take %s out of set skip, and say what may pass there", skipped)}}
+	}
 	return []command{{
 		closes: "in /etc/pf.conf, before all pass and block rules: block in quick" + match,
 		opens:  "in /etc/pf.conf, as the last rule: pass in" + match,

@@ -42,6 +42,9 @@ func TestWhatToDoIsSaidInTheLanguageOfPf(t *testing.T) {
 			"in /etc/pf.conf, as the last rule: pass in proto tcp to any port 22",
 		}},
 		{"no rule at all", accepted(noMatch), "pf: no rule matches: the default is to pass", []string{"block in quick proto tcp to any port 22"}},
+		{"pf is off", accepted(firewall.Decision{Text: "pf is disabled"}), "pf is disabled", []string{"turn pf on, with a rule in /etc/pf.conf: block in quick proto tcp to any port 22"}},
+		{"an interface that pf leaves alone", accepted(firewall.Decision{Chain: pfFilter, Text: "set skip on eth0: pf leaves eth0 alone"}), "",
+			[]string{"take eth0 out of set skip"}},
 		{"a translation", led, "", []string{"in /etc/pf.conf, take out or narrow what leads it there: rdr pass on eth0"}},
 	} {
 		e := Analyze(Input{

@@ -98,3 +98,22 @@ func TestRecordKeepsAllThatIsAsked(t *testing.T) {
 		}
 	}
 }
+
+// A Mac's pf is off as it is delivered.
+func TestAPfThatIsOffLetsAllIn(t *testing.T) {
+	off := map[string]string{"pfctl -s info": "Status: Disabled                              Debug: Urgent\n", "socketfilterfw --getglobalstate": "Firewall is disabled. (State = 0)\n"}
+	out, _, code := netglanceIn(t, changed(t, "mac-1", off, nil), "firewall", "-v")
+	if code != exitDone || !strings.Contains(out, "why: pf is disabled") || !strings.Contains(out, "turn pf on") || strings.Contains(out, "filtered ") {
+		t.Errorf("ended with %d:\n%s", code, out)
+	}
+	for _, line := range strings.Split(out, "\n") {
+		words := strings.Fields(line)
+		if len(words) > 1 && (words[1] == "7000/tcp" || words[1] == "3000/tcp") && words[0] != "exposed" {
+			t.Errorf("%q", line)
+		}
+	}
+	out, _, _ = netglanceIn(t, changed(t, "mac-1", map[string]string{"pfctl -s info": off["pfctl -s info"]}, nil), "firewall", "-p", "7000")
+	if !strings.Contains(out, "exposed") {
+		t.Errorf("behind it the application firewall lets the system's own programs in: %s", out)
+	}
+}

@@ -117,6 +117,9 @@ func (w *walk) note(p *packet, a *Anchor, r *Rule, effect string) {
 
 // decision names a rule in an answer.
 func (w *walk) decision(m match) firewall.Decision {
+	if m.rule == nil && w.e.rules.Disabled {
+		return firewall.Decision{Text: m.text} // no ruleset was asked
+	}
 	if m.rule == nil {
 		return firewall.Decision{Chain: w.e.chains[chainKey{w.e.rules.Main, Pass}], Text: m.text}
 	}
