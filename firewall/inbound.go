@@ -443,7 +443,9 @@ func (w *walker) sourceHidden(p *packet, set bdd.Node, out string) bdd.Node {
 		return bdd.False
 	}
 	other := w.m.And(set, w.m.Or(p.tracking.snat, w.differs(p.source(), w.origin)))
-	return w.m.Exists(other, sourcePortLevel, func(level int) bool { return !w.isSource(level) })
+	return w.m.Exists(other, sourcePortLevel, func(level int) bool {
+		return !w.isSource(level) && (level < portLevel || level >= portLevel+16)
+	})
 }
 
 // deliveredPorts splits packets by the port that they end at. A port that is

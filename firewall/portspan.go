@@ -38,15 +38,22 @@ func (w *walker) spans(outcomes []outcome) []PortSpan {
 	ends := map[uint16]bool{0xffff: true}
 	sure := true
 	seen := map[bdd.Node]bool{}
-	for _, o := range outcomes {
-		functions := w.m.From(o.set, portLevel, maxPortFunctions)
-		sure = sure && o.fate != Undecided && functions != nil
+	split := func(set bdd.Node) {
+		functions := w.m.From(set, portLevel, maxPortFunctions)
+		sure = sure && functions != nil
 		for _, n := range functions {
 			if !seen[n] {
 				seen[n] = true
 				w.eachPortValue(n, func(last uint16) { ends[last] = true })
 			}
 		}
+	}
+	for _, o := range outcomes {
+		sure = sure && o.fate != Undecided
+		split(o.set)
+	}
+	for _, s := range w.unanswered {
+		split(s.set)
 	}
 	return spansBetween(ends, sure && !w.lumped)
 }

@@ -43,10 +43,10 @@ func (e *Evaluator) together(q Query, ports []uint16, answers [][]Part) {
 		return
 	}
 	outcomes, unanswered := w.merged(w.outcomes), w.unanswered
-	if slices.ContainsFunc(outcomes, func(o outcome) bool { return o.fate == Undecided }) {
+	spans := w.spans(outcomes)
+	if !spans[0].Sure {
 		return
 	}
-	spans := w.spans(outcomes)
 	known := make(map[PortSpan][]Part)
 	for i, port := range ports {
 		span := spanOf(spans, port)
