@@ -25,6 +25,7 @@ type Source interface {
 	Netlink(protocol int, request []byte) ([]byte, error)
 	ReadFile(name string) ([]byte, error)
 	ReadDir(name string) ([]string, error)
+	Readlink(name string) (string, error)
 	Programs(where string) ([]byte, error)
 }
 

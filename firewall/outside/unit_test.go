@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -29,6 +30,13 @@ func (f files) ReadDir(name string) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+func (f files) Readlink(name string) (string, error) {
+	if _, ok := f[name]; ok {
+		return "", syscall.EINVAL
+	}
+	return "", fs.ErrNotExist
 }
 
 func (f files) Netlink(int, []byte) ([]byte, error) { return nil, errors.ErrUnsupported }

@@ -33,11 +33,11 @@ const (
 // readPolicies reads IPsec's policies. A socket for them is opened only where the
 // kernel has one: else it would load xfrm_user.
 func readPolicies(source Source, n *firewall.Network) (f finding) {
-	sockets, err := source.ReadFile("/proc/net/netlink")
+	there, err := hasXfrm(source)
 	if err != nil {
 		return unreadable("IPsec policies", err)
 	}
-	if !kernelAnswers(string(sockets), protocolXfrm) {
+	if !there {
 		if _, err := source.ReadFile("/proc/net/pfkey"); err == nil {
 			return unreadable("IPsec policies", errors.New("they are set through PF_KEY, and xfrm_user is not loaded"))
 		}
@@ -50,6 +50,9 @@ func readPolicies(source Source, n *firewall.Network) (f finding) {
 		}
 		return err
 	})
+	if errors.Is(err, syscall.EPROTONOSUPPORT) {
+		return f
+	}
 	if err == nil {
 		err = f.readDefaults(source)
 	}
@@ -60,6 +63,31 @@ func readPolicies(source Source, n *firewall.Network) (f finding) {
 		f.settings = readExemptions(source, n)
 	}
 	return f
+}
+
+// hasXfrm says that a socket of NETLINK_XFRM can be opened without that the kernel
+// looks for the module xfrm_user: it has no modules, or this one is there already.
+// The list of all netlink sockets tells it for sure; it is long on a host with
+// many namespaces, and the last that is asked.
+func hasXfrm(source Source) (bool, error) {
+	if !exists(source, "/proc/modules") || exists(source, "/sys/module/xfrm_user") {
+		return true, nil
+	}
+	if release, err := source.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		builtin, err := source.ReadFile("/lib/modules/" + strings.TrimSpace(string(release)) + "/modules.builtin")
+		if err == nil {
+			return strings.Contains(string(builtin), "/xfrm_user.ko"), nil
+		}
+	}
+	sockets, err := source.ReadFile("/proc/net/netlink")
+	return kernelAnswers(string(sockets), protocolXfrm), err
+}
+
+// exists asks without opening: readlink(2) tells a file that is no link (EINVAL)
+// from none.
+func exists(source Source, name string) bool {
+	_, err := source.Readlink(name)
+	return err == nil || !errors.Is(err, fs.ErrNotExist)
 }
 
 // kernelAnswers says that /proc/net/netlink lists a socket of the kernel's own:
