@@ -125,6 +125,28 @@ func validate(t *testing.T, s *jsonschema.Schema, content []byte) error {
 	return s.Validate(v)
 }
 
+// What the commands say of recorded hosts, of every system.
+func TestAnswersAboutRecordedHostsFitTheirSchemas(t *testing.T) {
+	files, err := filepath.Glob("../cmd/netglance/testdata/*-1/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no answers: %v", err)
+	}
+	schemas := map[string]*jsonschema.Schema{}
+	for _, file := range files {
+		kind := filepath.Base(file)
+		if schemas[kind] == nil {
+			schemas[kind] = schema(t, kind)
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(t, schemas[kind], content); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
 func TestJSONFitsItsPublishedSchema(t *testing.T) {
 	for name, f := range outputs() {
 		kind, ok := strings.CutSuffix(name, ".json")

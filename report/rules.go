@@ -76,7 +76,7 @@ type takerJSON struct {
 	Family string `json:"family"`
 	Table  string `json:"table"`
 	Chain  string `json:"chain"`
-	Number int    `json:"number,omitempty"`
+	Number *int   `json:"number,omitempty"` // pf counts from 0
 	Handle uint64 `json:"handle,omitempty"`
 	Text   string `json:"text"`
 }
@@ -105,7 +105,7 @@ func takers(list []firewall.Decision) []takerJSON {
 	for _, d := range list {
 		t := takerJSON{Family: d.Chain.Table.Family.String(), Table: Clean(d.Chain.Table.Name), Chain: Clean(d.Chain.Name), Text: Clean(d.Text)}
 		if d.Rule != nil {
-			t.Number, t.Handle = d.Rule.Number, d.Rule.Handle
+			t.Number, t.Handle = &d.Rule.Number, d.Rule.Handle
 		}
 		out = append(out, t)
 	}
