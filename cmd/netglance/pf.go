@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,10 +108,11 @@ func besideFile(name string) func(string) ([]byte, error) {
 // Flags of interfaces, the same numbers on all systems (net/if.h).
 const flagUp, flagBroadcast, flagLoopback, flagPointToPoint = 1, 2, 8, 16
 
-// pfNetwork is what is known of interfaces by --interfaces: groups and addresses, no
-// routes.
+// pfNetwork is what --interfaces tells of interfaces, with what firewall.Assume has
+// for Linux where nothing is told: a default route by the first interface with an
+// address of the family, one in the group egress before all others, and forwarding.
 func pfNetwork(links []givenLink) *firewall.Network {
-	n := &firewall.Network{}
+	n := &firewall.Network{Settings: map[string]string{"net.inet.ip.forwarding": "1", "net.inet6.ip6.forwarding": "1"}}
 	for i, l := range links {
 		link := firewall.Interface{Index: i + 1, Name: l.Name, Flags: flagUp | flagBroadcast, GroupNames: l.Groups}
 		switch {
@@ -125,7 +127,27 @@ func pfNetwork(links []givenLink) *firewall.Network {
 			n.Addresses = append(n.Addresses, a)
 		}
 	}
+	for _, everything := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
+		if link := wayToAll(links, everything.Addr().Is4()); link > 0 {
+			n.Routes = append(n.Routes, firewall.Route{Destination: everything, Type: firewall.RouteUnicast, Table: mainTable, Interface: link})
+		}
+	}
 	return n
+}
+
+// wayToAll is the index of the interface that has the default route; 0 if none can.
+func wayToAll(links []givenLink, four bool) (index int) {
+	for i, l := range links {
+		has := slices.ContainsFunc(l.Addresses, func(a firewall.Address) bool { return a.Prefix.Addr().Is4() == four })
+		switch {
+		case l.Loopback || !has:
+		case slices.Contains(l.Groups, "egress"):
+			return i + 1
+		case index == 0:
+			index = i + 1
+		}
+	}
+	return index
 }
 
 // checkDialect refuses --dialect where no rules of pf are given.
