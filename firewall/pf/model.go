@@ -80,7 +80,7 @@ func (e *Evaluator) place(r *Rule) string {
 	if m == nil {
 		return fmt.Sprintf("line %d", r.Line)
 	}
-	return fmt.Sprintf("pf %s rule %d", m.Chain.Name, m.Number)
+	return fmt.Sprintf("%s rule %d", m.Chain.FullName(), m.Number)
 }
 
 // steps are the ports and sources that a rule names, and its verdict.
