@@ -23,16 +23,50 @@ type Field struct{ bits bits }
 // what is free in it are the source's address and port, a destination port of 0,
 // and the conditions that no reading settles. It is what the evaluator of Linux
 // walks with, too, so answers mean the same. Not safe for concurrent use.
-type Space struct{ w *walker }
+type Space struct {
+	w    *walker
+	kept map[any]PacketSet
+}
 
 // NewSpace is the space of a question.
 func NewSpace() *Space {
-	return &Space{&walker{
-		m:           bdd.New(),
+	s := &Space{}
+	s.Reset()
+	return s
+}
+
+// Reset makes the space that of the next question.
+func (s *Space) Reset() {
+	if s.w == nil || s.w.m.Size() > maxNodes {
+		s.w, s.kept = &walker{m: bdd.New()}, make(map[any]PacketSet)
+	}
+	s.w = &walker{
+		m:           s.w.m,
 		fields:      make(map[string]bits),
 		facts:       make(map[string]bdd.Node),
 		memberships: make(map[*Set]map[string]bdd.Node),
-	}}
+	}
+}
+
+// Kept is a set that stays the same from question to question: it depends on the
+// free source alone. It is built once.
+func (s *Space) Kept(key any, build func() PacketSet) PacketSet {
+	set, ok := s.kept[key]
+	if !ok {
+		set = build()
+		s.kept[key] = set
+	}
+	return set
+}
+
+// IsFreeSource says that a field is the source address that the question leaves open.
+func (s *Space) IsFreeSource(f Field) bool {
+	for i, n := range f.bits {
+		if n != s.w.m.Var(sourceLevel+i) {
+			return false
+		}
+	}
+	return true
 }
 
 // Source is the query's source address, free where the query names none.

@@ -2,6 +2,8 @@ package pf
 
 import (
 	"net/netip"
+	"slices"
+	"sync"
 
 	"github.com/netglance/netglance/firewall"
 )
@@ -17,6 +19,9 @@ type Evaluator struct {
 	chains map[chainKey]*firewall.Chain
 	model  map[*Rule]*firewall.Rule
 	table  *firewall.Table
+	// entries are the tables' entries, those with the longest masks first.
+	entries map[*Table][]Address
+	spaces  sync.Pool
 }
 
 type chainKey struct {
@@ -28,14 +33,21 @@ type chainKey struct {
 func NewEvaluator(rs *Ruleset, n *firewall.Network) *Evaluator {
 	e := &Evaluator{
 		rules: rs, network: n, links: newLinks(n, rs.Dialect),
-		byName: make(map[string]*firewall.Interface),
-		chains: make(map[chainKey]*firewall.Chain),
-		model:  make(map[*Rule]*firewall.Rule),
-		table:  &firewall.Table{Backend: firewall.PF, Family: firewall.FamilyInet, Name: "pf"},
+		byName:  make(map[string]*firewall.Interface),
+		chains:  make(map[chainKey]*firewall.Chain),
+		model:   make(map[*Rule]*firewall.Rule),
+		entries: make(map[*Table][]Address),
+		table:   &firewall.Table{Backend: firewall.PF, Family: firewall.FamilyInet, Name: "pf"},
 	}
 	for i := range n.Interfaces {
 		e.byName[n.Interfaces[i].Name] = &n.Interfaces[i]
 	}
+	rs.Main.walk(func(a *Anchor) {
+		for _, t := range a.Tables {
+			e.entries[t] = slices.Clone(t.Entries)
+			slices.SortStableFunc(e.entries[t], func(a, b Address) int { return b.Bits - a.Bits })
+		}
+	})
 	rs.Main.walk(e.addModel)
 	rs.Main.walk(e.addCalls)
 	return e
@@ -49,43 +61,55 @@ func (e *Evaluator) Model() *firewall.Ruleset {
 // Reach says for every source address what happens to its first packet: a
 // partition of all addresses of the query's family, the largest part first.
 func (e *Evaluator) Reach(q firewall.Query) []firewall.Part {
-	parts, _ := e.answer(q, nil)
-	return parts
+	return e.answer(q, nil)
 }
 
 // Explain follows the query's packet.
 func (e *Evaluator) Explain(q firewall.Query) firewall.Explanation {
 	var path []firewall.PathStep
-	parts, _ := e.answer(q, &path)
-	return firewall.Explanation{Part: firewall.OneAnswer(parts), Path: path}
+	part := firewall.OneAnswer(e.answer(q, &path))
+	return firewall.Explanation{Part: part, Path: path}
 }
 
 // PortSpans splits the ports from 1 on into those that the rules treat alike. The
 // query's port doesn't matter.
 func (e *Evaluator) PortSpans(q firewall.Query) []firewall.PortSpan {
-	q.Port, q.Source = 0, netip.Addr{}
-	_, s := e.answer(q, nil)
-	if s == nil {
+	if !q.Destination.IsValid() {
 		return []firewall.PortSpan{{First: 1, Last: 0xffff, Sure: true}}
 	}
-	return s.PortSpans()
+	q.Destination, q.Port, q.Source = q.Destination.WithZone("").Unmap(), 0, netip.Addr{}
+	w := e.walk()
+	defer e.spaces.Put(w.s)
+	w.inbound(q)
+	return w.s.PortSpans()
 }
 
-func (e *Evaluator) answer(q firewall.Query, path *[]firewall.PathStep) ([]firewall.Part, *firewall.Space) {
+// walk is a walk with a space of its own.
+func (e *Evaluator) walk() *walk {
+	s, _ := e.spaces.Get().(*firewall.Space)
+	if s == nil {
+		s = firewall.NewSpace()
+	}
+	s.Reset()
+	return &walk{e: e, s: s}
+}
+
+func (e *Evaluator) answer(q firewall.Query, path *[]firewall.PathStep) []firewall.Part {
 	if !q.Destination.IsValid() {
-		return []firewall.Part{{DecidedBy: firewall.Decision{Text: "the question names no destination address"}}}, nil
+		return []firewall.Part{{DecidedBy: firewall.Decision{Text: "the question names no destination address"}}}
 	}
 	q.Destination, q.Source = q.Destination.WithZone("").Unmap(), q.Source.WithZone("")
 	if q.Destination.Is4() {
 		q.Source = q.Source.Unmap()
 	}
 	if q.Source.IsValid() && q.Source.BitLen() != q.Destination.BitLen() {
-		return []firewall.Part{{DecidedBy: firewall.Decision{Text: "source and destination are of different families"}}}, nil
+		return []firewall.Part{{DecidedBy: firewall.Decision{Text: "source and destination are of different families"}}}
 	}
-	s := firewall.NewSpace()
-	w := &walk{e: e, s: s, path: path}
+	w := e.walk()
+	defer e.spaces.Put(w.s)
+	w.path = path
 	w.inbound(q)
-	return s.Parts(q), s
+	return w.s.Parts(q)
 }
 
 // A walk follows the packets of one question.
@@ -140,7 +164,8 @@ func (e *Evaluator) Redirections(q firewall.Query) []firewall.Redirection {
 	}
 	q.Destination = q.Destination.WithZone("").Unmap()
 	q.Port, q.Source = 0, netip.Addr{}
-	w := &walk{e: e, s: firewall.NewSpace()}
+	w := e.walk()
+	defer e.spaces.Put(w.s)
 	if w.unfiltered(link) != "" {
 		return nil
 	}

@@ -58,7 +58,18 @@ func (r *Rule) plainlyFits(p *packet) bool {
 	case r.ICMPCode >= 0 && r.ICMPCode != p.icmpCode:
 		return false
 	}
-	return true
+	return r.Destination.Port.Op == AnyPort || !p.hasPorts() || r.Destination.Port.admits(p.port)
+}
+
+// admits is false where a port is known and can't fit: most rules are about others.
+func (c Port) admits(port firewall.Field) bool {
+	data, constant := port.Constant()
+	if !constant || c.Op == NotEqual || c.Op == Outside {
+		return true
+	}
+	first, last := c.bounds()
+	n := uint16(data[0])<<8 | uint16(data[1])
+	return first <= n && n <= last
 }
 
 func (w *walk) unless(not bool, set firewall.PacketSet) firewall.PacketSet {

@@ -17,6 +17,7 @@ func (w *walk) redirections(q firewall.Query, link *firewall.Interface, a *Ancho
 		return nil
 	}
 	first, last := r.Destination.Port.bounds()
+	first = max(first, 1)
 	if r.Divert != nil && r.Divert.Kind == "divert-to" && r.Divert.Address.IsValid() {
 		return []firewall.Redirection{{First: first, Last: last, Address: r.Divert.Address, Port: r.Divert.Port}}
 	}
@@ -54,11 +55,11 @@ func (p Port) bounds() (first, last uint16) {
 	case Through:
 		return p.Low, p.High
 	case Less, LessEqual:
-		return 1, p.Low
+		return 0, p.Low
 	case Greater, GreaterEqual:
 		return p.Low, 0xffff
 	case Between:
 		return p.Low + 1, p.High - 1
 	}
-	return 1, 0xffff
+	return 0, 0xffff
 }

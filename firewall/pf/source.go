@@ -50,23 +50,7 @@ func (w *walk) inTable(at *Anchor, name string, f firewall.Field, side string) f
 	if t == nil {
 		return firewall.NoPackets // an undefined table is empty
 	}
-	entries := slices.Clone(t.Entries)
-	slices.SortStableFunc(entries, func(a, b Address) int { return a.Bits - b.Bits })
-	set := firewall.NoPackets
-	for _, e := range entries {
-		var in firewall.PacketSet
-		switch {
-		case e.Kind == Unresolved:
-			in = w.s.Fact(firewall.Unread, fmt.Sprintf("whether the %s is %s, which is not resolved", side, e.text()))
-		case e.Kind == Masked:
-			in = w.s.Within(f, netip.PrefixFrom(e.Addr, e.Bits))
-		}
-		if e.Not {
-			set = w.s.Diff(set, in)
-		} else {
-			set = w.s.Or(set, in)
-		}
-	}
+	set := w.tableSet(t, f, side)
 	if w.review {
 		return w.s.Or(set, w.s.Fact(firewall.History, fmt.Sprintf("whether the %s is in table <%s> at another time", side, name)))
 	}
@@ -75,6 +59,58 @@ func (w *walk) inTable(at *Anchor, name string, f firewall.Field, side string) f
 	}
 	unread := w.s.Fact(firewall.Unread, fmt.Sprintf("whether the %s is in table <%s>, of which %s was not read", side, name, t.Unread))
 	return w.s.Or(set, unread)
+}
+
+// tableSet is where the entries have the address.
+func (w *walk) tableSet(t *Table, f firewall.Field, side string) firewall.PacketSet {
+	entries := w.e.entries[t]
+	resolved := !unresolved(entries)
+	if data, constant := f.Constant(); constant && resolved {
+		a, _ := netip.AddrFromSlice(data)
+		return holds(entries, a)
+	}
+	build := func() firewall.PacketSet {
+		set := firewall.NoPackets
+		for _, e := range slices.Backward(entries) {
+			var in firewall.PacketSet
+			switch e.Kind {
+			case Unresolved:
+				in = w.s.Fact(firewall.Unread, fmt.Sprintf("whether the %s is %s, which is not resolved", side, e.text()))
+			case Masked:
+				in = w.s.Within(f, netip.PrefixFrom(e.Addr, e.Bits))
+			}
+			if e.Not {
+				set = w.s.Diff(set, in)
+			} else {
+				set = w.s.Or(set, in)
+			}
+		}
+		return set
+	}
+	if resolved && w.s.IsFreeSource(f) {
+		return w.s.Kept(keptTable{t, f.Bits()}, build)
+	}
+	return build()
+}
+
+// keptTable names the sources in a table, of one family.
+type keptTable struct {
+	table *Table
+	bits  int
+}
+
+// holds looks one address up: the entries with the longest masks come first.
+func holds(entries []Address, a netip.Addr) firewall.PacketSet {
+	for _, e := range entries {
+		if e.Kind != Masked || e.Addr.BitLen() != a.BitLen() || !netip.PrefixFrom(e.Addr, e.Bits).Contains(a) {
+			continue
+		}
+		if e.Not {
+			return firewall.NoPackets
+		}
+		return firewall.AllPackets
+	}
+	return firewall.NoPackets
 }
 
 // ofInterface is where the address is one that an interface has at run time. An
