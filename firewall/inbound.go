@@ -160,6 +160,9 @@ func (w *walker) route(p *packet, live bdd.Node, t trail) {
 }
 
 func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
+	if to.IsMulticast() || to == allOnes {
+		live = w.copied(p, live) // by the bridge, before the host looks at its own
+	}
 	if p.family == FamilyIPv4 {
 		live = w.martians(p, to, live)
 	}
@@ -178,7 +181,9 @@ func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
 		switch {
 		case r.kind == RouteLocal || r.kind == RouteAnycast:
 			w.local(c, to, r.set, t)
-		case r.kind == RouteBroadcast || r.kind == RouteMulticast:
+		case r.kind == RouteBroadcast:
+			w.group(c, to, w.copied(c, r.set), t)
+		case r.kind == RouteMulticast:
 			w.group(c, to, r.set, t)
 		case r.kind == RouteUnicast && r.out != nil:
 			w.forward(c, to, r, t)
@@ -329,27 +334,51 @@ func (e *Evaluator) forwardRejects(family Family) bool {
 	return false
 }
 
+// copied takes out the packets that somebody answers who looks at the copies which a
+// bridge makes of a broadcast or multicast: br_netfilter shows forward rules those for
+// its other ports, and one may answer with an error.
+func (w *walker) copied(p *packet, live bdd.Node) bdd.Node {
+	if p.protocol != protocolTCP || p.bridgePort == nil || !w.callsIP(p) || !w.e.forwardRejects(p.family) {
+		return live
+	}
+	copies := w.m.And(live, w.fact("what forward rules say to the copies for the other ports of "+p.in.Name, Unmodelled))
+	w.decide(copies, Rejected, Decision{Text: "forward rules for the bridge's copies"}, nil)
+	return w.m.Diff(live, copies)
+}
+
 // group delivers a broadcast or multicast: to UDP sockets only.
 func (w *walker) group(p *packet, to netip.Addr, live bdd.Node, t trail) {
-	if p.protocol == protocolTCP && p.bridgePort != nil && w.callsIP(p) && w.e.forwardRejects(p.family) {
-		// br_netfilter shows forward rules the copies for the bridge's other ports; one may answer with an error.
-		copies := w.m.And(live, w.fact("what forward rules say to the copies for the other ports of "+p.in.Name, Unmodelled))
-		w.decide(copies, Rejected, Decision{Text: "forward rules for the bridge's copies"}, nil)
-		live = w.m.Diff(live, copies)
-	}
 	p.toGroup = true
 	nobody := bdd.False
 	if p.family == FamilyIPv4 {
 		nobody = w.m.And(live, w.prefix(p.source(), nowhere4)) // a host without an address yet
 	}
 	live = w.m.Or(nobody, w.validateSource(p, w.m.Diff(live, nobody), 0))
+	sentTo := p.port()
 	live, t = w.runHook(p, Input, live, t)
 	if p.protocol == protocolTCP {
 		w.kernelDrops(live, "TCP takes no broadcast or multicast")
 		return
 	}
-	live = w.toSocket(p, w.throughPolicies(p, DirectionIn, live))
-	w.deliver(p, to, live, t, "")
+	live = w.throughPolicies(p, DirectionIn, live)
+	early := w.demultiplexed(p, sentTo, live)
+	w.deliver(p, to, w.toSocket(p, w.m.Diff(live, early)), t, "")
+	if early != bdd.False {
+		p.setPort(sentTo)
+		w.deliver(p, to, early, t, "")
+	}
+}
+
+// demultiplexed are the packets to a group whose port a rule of input has changed, too
+// late: the kernel may have found their socket before, by the port that they were sent
+// to. It does so where it has few sockets to look through (udp_v4_early_demux,
+// __udp4_lib_mcast_demux_lookup).
+func (w *walker) demultiplexed(p *packet, sentTo bits, live bdd.Node) bdd.Node {
+	changed := w.m.And(live, w.differs(sentTo, p.port()))
+	if changed == bdd.False {
+		return bdd.False
+	}
+	return w.m.And(changed, w.fact("early demultiplexing", Unmodelled))
 }
 
 // noRoute is a destination that leads nowhere: an error where the host forwards
