@@ -136,6 +136,9 @@ type Explanation struct {
 // NoRouteBack follows AnswerLost where no rule is the cause.
 const NoRouteBack = "no route back"
 
+// OwnSource follows AnswerLost where the answer would go to this host itself.
+const OwnSource = "the source is this host's own address"
+
 // AnswerLost begins a decision's text where the packet gets in and its answer
 // doesn't get out.
 const AnswerLost = "the answer doesn't get out"

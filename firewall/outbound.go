@@ -353,7 +353,7 @@ func (w *walker) subnetRouter(address bits, r routed) bdd.Node {
 func (w *walker) unanswerable(a *packet, r routed) string {
 	switch {
 	case r.kind == RouteLocal || r.kind == RouteAnycast:
-		return "the source is this host's own address"
+		return OwnSource
 	case r.route == nil || r.out == nil || r.kind == RouteUnreachable || r.kind == RouteBlackhole || r.kind == RouteProhibit:
 		return NoRouteBack + " to the source"
 	case a.family == FamilyIPv4 && !a.sourceChosen && !w.localnetOn(r.out) && w.m.And(r.set, w.prefix(a.source(), loopback4)) == r.set:

@@ -14,6 +14,8 @@ type scanDocument struct {
 	Hosts []scanHostJSON `json:"hosts"`
 	// Since is absent when nothing was compared.
 	Since *comparisonJSON `json:"since,omitempty"`
+	// Expected is absent when no recording was given.
+	Expected *expectationJSON `json:"expected,omitempty"`
 }
 
 type scanJSON struct {
@@ -100,7 +102,7 @@ type scanRestJSON struct {
 
 // ScanJSON writes the answer of "netglance scan" (schema/scan.json).
 func ScanJSON(w io.Writer, h Host, s Scan) error {
-	d := scanDocument{document: newDocument(h), Hosts: []scanHostJSON{}, Since: s.Since.json(), Scan: scanJSON{
+	d := scanDocument{document: newDocument(h), Hosts: []scanHostJSON{}, Since: s.Since.json(), Expected: s.Expected.json(), Scan: scanJSON{
 		Started: s.Started.UTC().Format(time.RFC3339), Seconds: s.Took.Seconds(), Targets: cleanAll(s.Targets),
 		TCP: s.TCP.String(), Probes: s.Sent, Interrupted: s.Interrupted, Silent: s.Silent,
 	}}

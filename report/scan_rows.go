@@ -21,6 +21,9 @@ type Scan struct {
 	Vendor func(hardware string) string
 	// Since is how it differs from an earlier scan; nil if that wasn't asked.
 	Since *Comparison
+	// Expected is how it differs from what a recording of the host says; nil if that
+	// wasn't asked.
+	Expected *Expectation
 }
 
 // listedPorts is how many ports of one state and reason are listed one by one when

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netglance/netglance/correlate"
+	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/internal/golden"
 	"github.com/netglance/netglance/scan"
 	"github.com/netglance/netglance/scan/service"
@@ -69,6 +71,17 @@ func comparedScan() Scan {
 	return s
 }
 
+func heldScan() Scan {
+	s := comparedScan()
+	s.Since = nil
+	s.Expected = &Expectation{Recording: "web-1.ng", Compared: 1, Disagreements: []correlate.Disagreement{
+		{Address: addr("10.0.0.1"), Protocol: "tcp", Port: 22, Found: scan.Open, Text: "it answers on 10.0.0.1, though the rules would drop the packet: policy drop",
+			Said: &firewall.Part{Fate: firewall.Dropped, DecidedBy: firewall.Decision{Chain: &firewall.Chain{Table: inet, Name: "input"}, Text: "policy drop"}}},
+		{Address: addr("10.0.0.1"), Protocol: "tcp", Port: 23, Found: scan.Open, Text: "it answers on 10.0.0.1, and no socket and no rule explains that"},
+	}}
+	return s
+}
+
 func scanOutputs() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"scan.txt": func(w io.Writer) error { return ScanText(w, host(), scanned(), Style{}) },
@@ -81,6 +94,8 @@ func scanOutputs() map[string]func(io.Writer) error {
 		"scan-nobody.json": func(w io.Writer) error { return ScanJSON(w, Host{}, Scan{}) },
 		"scan-since.txt":   func(w io.Writer) error { return ScanText(w, host(), comparedScan(), Style{Quiet: true}) },
 		"scan-since.json":  func(w io.Writer) error { return ScanJSON(w, host(), comparedScan()) },
+		"scan-expect.txt":  func(w io.Writer) error { return ScanText(w, host(), heldScan(), Style{Quiet: true}) },
+		"scan-expect.json": func(w io.Writer) error { return ScanJSON(w, host(), heldScan()) },
 		"scan.xml":         func(w io.Writer) error { return ScanNmap(w, host(), scanned()) },
 	}
 }

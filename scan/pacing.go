@@ -9,6 +9,8 @@ import "time"
 type pacer struct {
 	window, threshold float64
 	smoothed, varied  time.Duration // round trip, RFC 6298; 0 before the first answer
+	// near says that the way is none: the host is this one.
+	near bool
 	// cut is the probe before which a loss has been counted already.
 	cut uint32
 }
@@ -67,7 +69,11 @@ func (p *pacer) lost(id, next uint32) {
 
 // timeout is how long an answer is waited for.
 func (p *pacer) timeout() time.Duration {
-	if p.smoothed == 0 {
+	switch {
+	case p.smoothed != 0:
+	case p.near:
+		return leastTimeout
+	default:
 		return firstTimeout
 	}
 	return min(max(p.smoothed+4*p.varied, leastTimeout), mostTimeout)

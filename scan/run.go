@@ -241,7 +241,7 @@ func (r *run) sweep(protocol string, hosts []Host) error {
 	s := newSweep(protocol, c, ports, addresses, rand.Uint32())
 	s.limit, s.watch = &r.limit, r.watch
 	for i, h := range s.hosts {
-		if hosts[i].Own {
+		if h.near = hosts[i].Own; h.near {
 			s.leaveOut(h, c.ports())
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func newFirewall(a *app) *cobra.Command {
 	var chosen selection
 	var judging judging
-	var verify bool
+	var verify, scan bool
 	c := &cobra.Command{
 		Use:   "firewall",
 		Short: "What is open here, to whom, by which rule, and is it meant to be?",
@@ -46,17 +46,28 @@ security group, a router) is not looked at.
                                                 what rules would do that run nowhere yet`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{formatsOf: strings.Join(firewallFormats(), ","), toFiles: "yes"},
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if err := chosen.parse(); err != nil {
 				return err
+			}
+			if verify && scan {
+				return usage("use one after the other", "--verify and --scan exclude each other")
 			}
 			if err := a.checkSpaces(); err != nil {
 				return err
 			}
-			if err := judging.parse(verify); err != nil {
+			if err := judging.parse(verify || scan); err != nil {
 				return err
 			}
-			return a.firewall(chosen, &judging, verify)
+			probe := func(ports []correlate.Exposure, _ *survey, _ evaluator) ([]correlate.Exposure, error) {
+				return ports, nil
+			}
+			if scan {
+				probe = func(ports []correlate.Exposure, s *survey, e evaluator) ([]correlate.Exposure, error) {
+					return a.scanPorts(c.Context(), chosen, s, ports, e)
+				}
+			}
+			return a.firewall(chosen, &judging, verify, probe)
 		},
 	}
 	chosen.register(c.Flags())
@@ -65,11 +76,15 @@ security group, a router) is not looked at.
 	a.registerAll(c.Flags())
 	judging.register(c.Flags())
 	c.Flags().BoolVar(&verify, "verify", false, "ask a real kernel too, in a throwaway copy of the host (netglance firewall verify --help)")
+	c.Flags().BoolVar(&scan, "scan", false, "ask the ports of this host too, over lo, and say where the answers disagree with the rules")
 	c.AddCommand(newExplain(a), newRules(a), newVerify(a))
 	return c
 }
 
-func (a *app) firewall(chosen selection, j *judging, verify bool) error {
+// A probing asks the ports of a host, and notes at each row what it found.
+type probing func(ports []correlate.Exposure, s *survey, e evaluator) ([]correlate.Exposure, error)
+
+func (a *app) firewall(chosen selection, j *judging, verify bool, probe probing) error {
 	p, err := j.readPolicy()
 	if err != nil {
 		return err
@@ -96,7 +111,10 @@ func (a *app) firewall(chosen selection, j *judging, verify bool) error {
 		if i == 0 {
 			in = this
 		}
-		found := s.ports(this, evaluator)
+		found, err := probe(s.ports(this, evaluator), s, evaluator)
+		if err != nil {
+			return err
+		}
 		if verify {
 			if err := a.probePorts(twinned, found, evaluator); err != nil {
 				return err

@@ -57,7 +57,7 @@ func (j *judging) parse(verify bool) error {
 		return usage("name an earlier report: --baseline report.json", "--fail-on new needs a --baseline")
 	}
 	if slices.Contains(j.gates.kinds, correlate.KindConflict) && !verify {
-		return usage("ask a kernel too: --verify", "--fail-on conflict needs --verify")
+		return usage("ask a kernel too: --verify, or the host itself: --scan", "--fail-on conflict needs --verify or --scan")
 	}
 	if len(j.profiles) > 0 && j.policyFile == "" {
 		return usage("name the file: --policy netglance.yaml", "--profile needs a --policy")

@@ -37,6 +37,7 @@ type scanFlags struct {
 	public      bool
 	file        string
 	save, diff  bool
+	expect      string
 }
 
 // commonPorts is how many ports are asked when none are named: of TCP the ones that
@@ -66,6 +67,7 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
   netglance scan printer.lan -p- --services     all ports, and what speaks there
   sudo netglance scan 192.168.1.1 -u            the 100 most common UDP ports
   sudo netglance scan 192.168.1.0/24 --diff --save   what changed since the last time
+  sudo netglance scan web-1.lan -p- --expect web-1.ng     does it answer as its recorded rules say?
   netglance scan 10.0.0.5 -p 22,80,8000-8100 --json`,
 		RunE: func(c *cobra.Command, words []string) error { return a.scan(c.Context(), f, words) },
 	}
@@ -83,6 +85,7 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
 	flags.BoolVar(&f.public, "allow-public", false, "scan addresses that are neither private nor in own networks")
 	flags.BoolVar(&f.save, "save", false, "keep the answer, to compare later scans with")
 	flags.BoolVar(&f.diff, "diff", false, "what changed since the scan of these targets that was saved last")
+	flags.StringVar(&f.expect, "expect", "", "hold the answers against the host recorded in `FILE`: its sockets and its rules")
 	flags.StringVar(&f.file, "targets", "", "read targets from `FILE` too, one a line; - is standard input")
 	return c
 }
@@ -115,6 +118,15 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	} else if o.Targets, unresolved, err = f.targets(ctx, words, scanner.Interfaces); err != nil {
 		return err
 	}
+	var expected *expectation
+	if f.expect != "" {
+		if len(words) == 0 {
+			return usage("name the host: netglance scan HOST --expect FILE", "--expect needs a target; of this host itself: netglance firewall --scan")
+		}
+		if expected, err = a.expect(f.expect); err != nil {
+			return err
+		}
+	}
 	earlier, save, err := a.kept(f, words)
 	if err != nil {
 		return err
@@ -129,7 +141,13 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 	}
 	answer := report.Scan{Result: result, Targets: words, Loopback: len(words) == 0, Vendor: oui.Vendor,
 		Arguments: strings.Join(append([]string{"netglance", "scan"}, words...), " ")}
-	about := a.scannedFrom(append(missing, unresolved...))
+	missing = append(missing, unresolved...)
+	if expected != nil {
+		found, compared, unheld := expected.hold(result.Hosts, scanner.Source)
+		answer.Expected = &report.Expectation{Recording: f.expect, Compared: compared, Disagreements: found}
+		missing = append(missing, unheld...)
+	}
+	about := a.scannedFrom(missing)
 	earlier.compare(&answer)
 	if err := save(about, answer); err != nil {
 		return err
