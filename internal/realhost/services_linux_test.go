@@ -89,7 +89,7 @@ func TestRealServicesAreRecognised(t *testing.T) {
 		{"tcp", "127.0.0.1:6379", "redis Redis " + number, "no-authentication plain-text"},
 		{"tcp", "127.0.0.1:11211", "memcached Memcached " + number, "no-authentication plain-text"},
 		{"udp", "127.0.0.1:11211", "memcached Memcached " + number, "amplifier no-authentication plain-text"},
-		{"udp", "127.0.0.1:161", "snmp Linux .*", "amplifier management-interface no-authentication obsolete-protocol"},
+		{"udp", "127.0.0.1:161", "snmp net-snmp ", "amplifier management-interface no-authentication obsolete-protocol"},
 		{"udp", "192.0.2.7:5353", "mdns  ", ""},
 		// At ports where nobody expects them.
 		{"tcp", "127.0.0.1:2722", "ssh OpenSSH " + number, "unusual-port"},

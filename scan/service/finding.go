@@ -54,6 +54,9 @@ func findings(s sighting) []Finding {
 
 // what names the service for a sentence: its product, or its protocol.
 func (s sighting) what() string {
+	if s.Name == "snmp" || s.Name == "microsoft-ds" || s.Name == "http" { // whose product is the device's, or says little
+		return s.spoken()
+	}
 	return or(s.Product, s.spoken())
 }
 

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"encoding/binary"
 	"regexp"
 	"strings"
 )
@@ -47,8 +48,27 @@ func snmpDiscovered(b []byte) (Service, bool) {
 		return Service{}, false
 	}
 	scoped, tags := elements(parts[3])
-	ok := len(scoped) == 3 && (tags[2] == snmpReport || tags[2] == snmpResponse)
-	return Service{Name: "snmp", Info: "SNMP 3"}, ok && parts[0][0] == 3
+	if len(scoped) != 3 || tags[2] != snmpReport && tags[2] != snmpResponse || parts[0][0] != 3 {
+		return Service{}, false
+	}
+	return Service{Name: "snmp", Product: engineMaker(parts[2]), Info: "SNMP 3"}, true
+}
+
+// Makers of agents by IANA's enterprise number, with which an engine's id begins
+// (RFC 3411, 5: SnmpEngineID).
+var engineMakers = map[uint32]string{
+	9: "Cisco", 11: "HP", 311: "Microsoft", 2011: "Huawei", 2636: "Juniper", 8072: "net-snmp", 12356: "Fortinet", 14988: "MikroTik",
+	25506: "H3C", 30065: "Arista", 41112: "Ubiquiti",
+}
+
+// engineMaker reads the security parameters of an answer: the engine's id is their first text.
+func engineMaker(parameters []byte) string {
+	_, body, _, _ := element(parameters)
+	tag, id, _, ok := element(body)
+	if !ok || tag != berOctets || len(id) < 5 {
+		return ""
+	}
+	return engineMakers[binary.BigEndian.Uint32(id)&0x7fffffff]
 }
 
 func snmpParts(b []byte) ([][]byte, []byte) {
@@ -70,7 +90,9 @@ func snmpDescription(p *peer, s *Service) {
 		s.Obsolete = []string{[]string{"SNMP 1", "SNMP 2c"}[version]}
 		s.Hostname = name
 		s.Banner = description
-		s.Product, s.Version = snmpProduct(description)
+		if product, number := snmpProduct(description); product != "" {
+			s.Product, s.Version = product, number
+		}
 		s.Info = join(s.Info, firstLine(description))
 		return
 	}
@@ -100,16 +122,15 @@ func publicValues(b []byte) (description, name string, ok bool) {
 }
 
 // Descriptions that tell product and version: "Cisco IOS Software, … Version
-// 15.2(4)E7, …", "RouterOS RB750", "Linux web-1 6.1.0-18-amd64 #1 SMP …".
+// 15.2(4)E7, …", "RouterOS RB750". That of net-snmp is the system's uname.
 var descriptions = []struct {
 	product string
 	words   *regexp.Regexp
 }{
 	{"Cisco IOS", regexp.MustCompile(`Cisco IOS.*?Version ([^,\s]+)`)},
 	{"RouterOS", regexp.MustCompile(`RouterOS ()`)},
-	{"Linux", regexp.MustCompile(`^Linux \S+ (\S+)`)},
 	{"Windows", regexp.MustCompile(`Windows.*?Version (\S+)`)},
-	{"FreeBSD", regexp.MustCompile(`FreeBSD.*? ([0-9][\w.-]*)`)},
+	{"Junos", regexp.MustCompile(`JUNOS (\d[\w.-]*)`)},
 }
 
 func snmpProduct(description string) (product, version string) {

@@ -42,7 +42,7 @@ func snmpMessage(description, name string) string {
 		ber(snmpResponse, berSmall(1), berSmall(0), berSmall(0), ber(berSequence, variable(1, description), variable(5, name)))))
 }
 
-var discovered = string(ber(berSequence, berSmall(3), ber(berSequence, berSmall(1)), berText(""), ber(berSequence, berText("engine"), berText(""), ber(snmpReport))))
+var discovered = string(ber(berSequence, berSmall(3), ber(berSequence, berSmall(1)), ber(berOctets, ber(berSequence, berText("\x80\x00\x1f\x88\x80engine"))), ber(berSequence, berText("engine"), berText(""), ber(snmpReport))))
 
 func TestEveryDatagramIsRecognised(t *testing.T) {
 	ntpAnswer := string(append(append(make([]byte, 0), 0x24, 3), make([]byte, 22)...)) + ntpStamp + string(make([]byte, 16))
@@ -59,9 +59,9 @@ func TestEveryDatagramIsRecognised(t *testing.T) {
 		{"NTP that tells nothing", 123, []string{"", ntpStamp, ntpAnswer}, "ntp   (version 4; stratum 3)"},
 		{"ntpd that tells all", 123, []string{"", ntpStamp, ntpAnswer, string(readVariables[:4]), "\x16\x82\x00\x01\x00\x00\x00\x00\x00\x00\x00\x2a" + `version="ntpd ntpsec-1.2.2", system="Linux"`},
 			"ntp NTPsec 1.2.2 (version 4; stratum 3; answers control queries)"},
-		{"SNMP 3 alone", 161, []string{"", "\x02\x01\x03", discovered}, "snmp   (SNMP 3)"},
+		{"SNMP 3 alone", 161, []string{"", "\x02\x01\x03", discovered}, "snmp net-snmp  (SNMP 3)"},
 		{"SNMP with the community that all know", 161, []string{"", "\x02\x01\x03", discovered, "public", snmpMessage("Linux web-1 6.1.0-18-amd64 #1 SMP", "web-1")},
-			"snmp Linux 6.1.0-18-amd64 (SNMP 3; Linux web-1 6.1.0-18-amd64 #1 SMP) open obsolete: SNMP 2c host web-1"},
+			"snmp net-snmp  (SNMP 3; Linux web-1 6.1.0-18-amd64 #1 SMP) open obsolete: SNMP 2c host web-1"},
 		{"a router", 1900, []string{"", "M-SEARCH", "HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLocation: http://192.0.2.1:5000/root.xml\r\nServer: Debian/12 UPnP/1.1 MiniUPnPd/2.3.1\r\n\r\n"},
 			"ssdp MiniUPnPd 2.3.1 (Debian/12; http://192.0.2.1:5000/root.xml)"},
 		{"mDNS", 5353, []string{"", "_dns-sd", mdnsAnswer(t)}, "mdns   (announces ssh, ipp)"},
