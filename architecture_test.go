@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"internal/kerneltest/nftgen": {"internal/kerneltest"},
 	"internal/realhost":          {"gaps", "listeners"},
 	"platform":                   {"internal/netlink"},
+	"listeners/predict":          {"listeners", "gaps"},
 	"listeners":                  {"gaps", "internal/netlink"},
 	"firewall":                   {"gaps", "internal/bdd"},
 	"firewall/xt":                {"firewall", "gaps"},
@@ -49,7 +50,7 @@ var allowed = map[string][]string{
 	"correlate/policy":           {"listeners"},
 	"correlate":                  {"correlate/policy", "listeners", "firewall", "firewall/managers", "scan", "scan/service", "scan/portmap", "gaps", "internal/addresses"},
 	"report":                     {"correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "scan", "scan/service", "scan/portmap", "scan/twin", "scan/packets", "gaps"},
-	"cmd/netglance": {"report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside", "firewall/managers",
+	"cmd/netglance": {"listeners/predict", "report", "correlate", "correlate/policy", "internal/addresses", "listeners", "firewall", "firewall/nft", "firewall/rtnetlink", "firewall/outside", "firewall/managers",
 		"firewall/alf", "firewall/iptables", "firewall/ifconfig", "firewall/ipset", "firewall/pf", "firewall/xt", "scan", "scan/service", "scan/portmap", "scan/oui", "scan/twin", "platform", "gaps"},
 }
 

@@ -58,6 +58,9 @@ type Listener struct {
 	Owners []Process
 	// Kernel says that no process holds a descriptor: the kernel itself listens (nfsd, wireguard).
 	Kernel bool
+	// Predicted says from what it was told that the socket will be there, on a host
+	// that doesn't run; empty for sockets that are.
+	Predicted string
 	// OwnerGap says why owners are missing or may be incomplete.
 	OwnerGap string
 	// OwnerHint says what helps against OwnerGap; empty where nothing does.
