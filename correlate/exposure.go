@@ -71,6 +71,9 @@ type Exposure struct {
 	OwnerGap string
 	// OwnerHint says what helps against OwnerGap.
 	OwnerHint string
+	// Predicted says from what it was told that somebody will listen, on a host that
+	// doesn't run; empty where somebody does.
+	Predicted string
 	// Kernel says that the kernel itself listens.
 	Kernel bool
 	// Served are who takes the packets in other network namespaces, where rules

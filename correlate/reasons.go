@@ -267,6 +267,9 @@ func (w writer) conditions(reach []Reach) {
 func (w writer) about() {
 	w.bypasses()
 	w.destinations()
+	if w.e.Predicted != "" {
+		w.add("predicted", "predicted by %s", w.e.Predicted)
+	}
 	w.served()
 	w.hairpins()
 	w.localnets()

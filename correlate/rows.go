@@ -46,6 +46,7 @@ func rows(all []listeners.Listener) []*row {
 			out = append(out, r)
 		}
 		r.sockets = append(r.sockets, l)
+		r.Predicted = cmp.Or(r.Predicted, l.Predicted)
 		r.Addresses = append(r.Addresses, l.Address)
 		r.ProbableClient = r.ProbableClient && l.Role == listeners.ProbableClient
 		if r.OwnerGap == "" {
@@ -86,6 +87,9 @@ func ownersKey(l listeners.Listener) string {
 	}
 	var key strings.Builder
 	for _, p := range l.Owners {
+		if p.PID == 0 { // predicted: it has none yet
+			key.WriteString(p.Name)
+		}
 		fmt.Fprintf(&key, "%d ", p.PID)
 	}
 	return key.String()

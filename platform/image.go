@@ -17,6 +17,8 @@ import (
 // inside of it and never out. There is no kernel to ask.
 type Image struct {
 	tree imageTree
+	// Close ends the reading.
+	Close func() error
 	// Start is the command that a container of the image starts; empty if it has none.
 	Start []string
 }
@@ -44,7 +46,7 @@ func OpenImage(name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Image{tree: directory{root}}, nil
+	return &Image{tree: directory{root}, Close: root.Close}, nil
 }
 
 // maxLinks is how many symbolic links are followed for one name, as Linux does

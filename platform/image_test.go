@@ -85,6 +85,7 @@ func unpacked(t *testing.T, items ...item) *Image {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { image.Close() })
 	return image
 }
 

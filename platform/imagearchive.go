@@ -142,7 +142,7 @@ func (a *imageArchive) open() (*Image, error) {
 	if err := l.apply(a.file); err != nil {
 		return nil, err
 	}
-	return &Image{tree: l}, nil
+	return &Image{tree: l, Close: func() error { return nil }}, nil
 }
 
 // saved is what "docker save" writes: the first image of it.
@@ -216,7 +216,7 @@ func (a *imageArchive) image(config string, layers []string) (*Image, error) {
 			return nil, fmt.Errorf("layer %q: %w", name, err)
 		}
 	}
-	return &Image{tree: l, Start: append(c.Config.Entrypoint, c.Config.Cmd...)}, nil
+	return &Image{tree: l, Close: func() error { return nil }, Start: append(c.Config.Entrypoint, c.Config.Cmd...)}, nil
 }
 
 // layers are the files of an image, the content of configuration among them.

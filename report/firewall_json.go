@@ -21,6 +21,7 @@ type portJSON struct {
 	Service    string       `json:"service"`
 	Owners     []ownerJSON  `json:"owners"`
 	Kernel     bool         `json:"kernel,omitempty"`
+	Predicted  string       `json:"predicted,omitempty"`
 	Reach      []reachJSON  `json:"reach"`
 	Probe      probeJSON    `json:"probe"`
 	Reasons    []reasonJSON `json:"reasons"`
@@ -142,7 +143,7 @@ func missingOwners(e correlate.Exposure) string {
 func port(e correlate.Exposure) portJSON {
 	p := portJSON{
 		Protocol: e.Protocol, Port: e.Port, LastPort: e.LastPort, Redirected: e.Redirected, Addresses: addressTexts(e.Addresses), Devices: cleanAll(e.Devices), Namespace: Clean(e.Namespace),
-		Label: e.Label.String(), Service: e.Service, Owners: served(owners(e.Owners, e.OwnerGap), e.Served), Kernel: e.Kernel,
+		Label: e.Label.String(), Service: e.Service, Owners: served(owners(e.Owners, e.OwnerGap), e.Served), Kernel: e.Kernel, Predicted: Clean(e.Predicted),
 		Reach: make([]reachJSON, 0, len(e.Reach)), Probe: probeOf(e.Probe), Reasons: make([]reasonJSON, 0, len(e.Reasons)), Remedy: cleanAll(e.Remedy), Fingerprint: e.Fingerprint,
 	}
 	for _, r := range e.Reach {

@@ -97,7 +97,10 @@ func processNames(all []listeners.Process, gap string) string {
 			continue
 		}
 		count[p.Name] = 0
-		word := fmt.Sprintf("%s %d", Clean(cmp.Or(p.Name, "?")), p.PID)
+		word := Clean(cmp.Or(p.Name, "?"))
+		if p.PID != 0 { // a predicted one has none yet
+			word += fmt.Sprintf(" %d", p.PID)
+		}
 		if n > 1 {
 			word += fmt.Sprintf(" +%d", n-1)
 		}

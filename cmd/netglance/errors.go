@@ -158,6 +158,11 @@ const exitInterrupted = 130
 
 var scanInterrupted = &failure{code: exitInterrupted, err: errors.New("interrupted: what is missing was not asked")}
 
+func unforeseen(sources []string) error {
+	err := fmt.Errorf("not enough could be predicted to judge: what %s means, or where it listens", strings.Join(sources, ", "))
+	return &failure{code: exitUnread, err: err, hint: "judge a host that runs"}
+}
+
 func changesFound(count int) error {
 	noun := "changes"
 	if count == 1 {

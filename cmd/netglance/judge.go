@@ -204,6 +204,8 @@ func (j *judging) gate(ports []correlate.Exposure, found report.Judgement, s *su
 		return foundFindings(hits)
 	case s.socketsUnread:
 		return unreadHost("the sockets")
+	case len(s.unforeseen) > 0:
+		return unforeseen(s.unforeseen)
 	case len(s.unread) > 0 && slices.ContainsFunc(found.Findings, func(f correlate.Finding) bool { return f.Kind == correlate.KindUnknown }):
 		return unreadHost(strings.Join(s.unread, ", "))
 	case undecided:

@@ -27,19 +27,24 @@ type fileFlags struct {
 	ruleNames      []string
 	interfaceNames []string
 	dialect        string
+	root           string
 }
 
 func (f *fileFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.ruleNames, "rules", nil, "answer for the rules in `FILE` (an nft script, iptables-save, ip6tables-save, ipset save, pf.conf) instead of those that run; repeat it for more")
-	flags.StringArrayVar(&f.interfaceNames, "interfaces", nil, "with --rules: the interfaces, `NAME=ADDRESS/LENGTH,…` or a file of them (default: "+assumedLinks+")")
+	flags.StringVar(&f.root, "root", "", "predict for a host that doesn't run: its root directory, or a tar `ARCHIVE` (docker save, OCI layout)")
+	flags.StringArrayVar(&f.interfaceNames, "interfaces", nil, "with --rules or --root: the interfaces, `NAME=ADDRESS/LENGTH,…` or a file of them (default: "+assumedLinks+")")
 	flags.StringVar(&f.dialect, "dialect", "", "with --rules of pf: whose it is, openbsd, freebsd or macos (default: told by the rules)")
 }
 
 // look reads what the flags name: this host, a recorded one, or a host made of files.
 func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
+	if a.root != "" {
+		return a.lookAtImage()
+	}
 	if len(a.ruleNames) == 0 {
 		if len(a.interfaceNames) > 0 {
-			return nil, usage("name the rules with --rules FILE", "--interfaces goes with --rules")
+			return nil, usage("name the rules with --rules FILE", "--interfaces goes with --rules or --root")
 		}
 		host, err := a.openHost()
 		if err != nil {

@@ -43,6 +43,8 @@ type survey struct {
 	unread []string
 	// planned says that the host doesn't run: nothing can be said of sockets.
 	planned bool
+	// unforeseen is what may listen on a host that doesn't run, nobody knows where.
+	unforeseen []string
 	// clock is the host's; nil for a host made of files.
 	clock func() time.Time
 	// socketsUnread says that listeners may be missing.

@@ -3,6 +3,7 @@ package predict
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -28,8 +29,14 @@ type apache struct {
 	*config
 	root    string
 	modules map[string]bool
-	// skipped are the sections that are open and don't hold.
-	skipped []bool
+	// sections are those around a line.
+	sections []condition
+}
+
+// A condition is what a section asks: whether it holds, and whether that is sure.
+type condition struct {
+	holds, sure bool
+	text        string
 }
 
 func (a *apache) file(name string) {
@@ -41,10 +48,10 @@ func (a *apache) file(name string) {
 		switch {
 		case strings.HasPrefix(d.key, "</"):
 			if section(d.key[2:]) {
-				a.skipped = a.skipped[:max(0, len(a.skipped)-1)]
+				a.sections = a.sections[:max(0, len(a.sections)-1)]
 			}
 		case strings.HasPrefix(d.key, "<") && section(d.key[1:]):
-			a.skipped = append(a.skipped, !a.holds(d))
+			a.sections = append(a.sections, a.condition(d))
 		case a.skipping() || len(d.args) == 0:
 		case d.key == "loadmodule":
 			a.modules[d.args[0]] = true
@@ -64,28 +71,20 @@ func section(name string) bool {
 	return name == "ifmodule" || name == "ifdefine" || name == "ifversion" || name == "iffile"
 }
 
-// holds decides <IfModule>; what else is asked is taken to hold, and told.
-func (a *apache) holds(d directive) bool {
+// condition decides <IfModule>; what else is asked is taken to hold.
+func (a *apache) condition(d directive) condition {
 	if d.key != "<ifmodule" || len(d.args) == 0 {
-		if d.key != "<ifversion" {
-			a.gap(d.file, "%s %s is taken to hold", d.key, d.rest)
-		}
-		return true
+		return condition{holds: true, sure: d.key == "<ifversion", text: d.key + " " + d.rest}
 	}
 	name, negated := strings.CutPrefix(strings.TrimSuffix(d.args[0], ">"), "!")
 	if short, ok := strings.CutSuffix(name, ".c"); ok {
 		name = strings.TrimPrefix(short, "mod_") + "_module"
 	}
-	return a.modules[name] != negated
+	return condition{holds: a.modules[name] != negated, sure: true}
 }
 
 func (a *apache) skipping() bool {
-	for _, s := range a.skipped {
-		if s {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.sections, func(c condition) bool { return !c.holds })
 }
 
 func (a *apache) include(pattern string) {
@@ -98,6 +97,11 @@ func (a *apache) include(pattern string) {
 }
 
 func (a *apache) listenAt(d directive) {
+	for _, c := range a.sections {
+		if !c.sure {
+			a.gap(d.file, "%s is taken to hold around Listen %s", c.text, d.rest)
+		}
+	}
 	where := d.args[0]
 	if port, ok := portNumber(where); ok {
 		a.listen("tcp", any6, port, true)

@@ -3,7 +3,6 @@ package predict
 import (
 	"net/netip"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -17,11 +16,9 @@ func readPostgres(c *config) {
 			continue
 		}
 		found = true
-		if text, ok := c.open(path.Join(path.Dir(file), "start.conf")); ok && slices.Contains(strings.Fields(text), "manual") {
-			c.gap(file, "its cluster is started by hand")
-		}
 		p := &postgres{config: c, settings: map[string]string{"listen_addresses": "localhost", "port": "5432"}}
 		p.file(file)
+		p.start(path.Join(path.Dir(file), "start.conf"))
 		// ALTER SYSTEM writes over it.
 		if data := p.settings["data_directory"]; data != "" {
 			p.file(path.Join(data, "postgresql.auto.conf"))
@@ -30,6 +27,16 @@ func readPostgres(c *config) {
 	}
 	if !found {
 		c.gap("/etc/postgresql", "no cluster was found")
+	}
+}
+
+// start reads Debian's start.conf, which is one word: auto, manual or disabled.
+func (p *postgres) start(name string) {
+	text, _ := p.open(name)
+	for _, d := range directives(name, text, " ") {
+		if d.key != "auto" {
+			p.gap(name, "its cluster's start is %s", d.key)
+		}
 	}
 }
 

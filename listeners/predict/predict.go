@@ -49,6 +49,7 @@ var daemons = []daemon{
 
 // Read predicts who will listen. start is the command that a container of the
 // image runs; empty if it is none.
+// Gaps about services that may listen anywhere have ErrUnforeseen.
 func Read(host Host, start []string) ([]listeners.Listener, []gaps.Gap) {
 	s := readServices(host, start)
 	var out []listeners.Listener
@@ -81,6 +82,9 @@ func Read(host Host, start []string) ([]listeners.Listener, []gaps.Gap) {
 	return out, missing
 }
 
+// ErrUnforeseen is in the error of a gap that may hide a listener.
+var ErrUnforeseen = errors.New("where it listens is not predicted")
+
 // A config is the configuration of one daemon, while it is read.
 type config struct {
 	daemon
@@ -95,7 +99,7 @@ type config struct {
 
 // gap says what is not understood, and where.
 func (c *config) gap(file, format string, arguments ...any) {
-	g := gaps.Gap{Source: file, Reason: c.name + ": " + fmt.Sprintf(format, arguments...), Hint: "what it means for " + c.name + " is not predicted"}
+	g := gaps.Gap{Source: file, Reason: c.name + ": " + fmt.Sprintf(format, arguments...), Hint: "look at a host that runs: netglance firewall", Err: ErrUnforeseen}
 	if !slices.Contains(c.gaps, g) {
 		c.gaps = append(c.gaps, g)
 	}
@@ -127,6 +131,9 @@ func (c *config) open(file string) (string, bool) {
 // glob are the files that a pattern names, sorted; in one directory, or with a
 // pattern for one directory before it.
 func (c *config) glob(pattern string) []string { return glob(c.host, pattern) }
+
+// Glob are the files of the host that a pattern names, sorted.
+func Glob(host Host, pattern string) []string { return glob(host, pattern) }
 
 func glob(host Host, pattern string) (out []string) {
 	if !strings.ContainsAny(pattern, "*?[") {

@@ -103,12 +103,14 @@ func TestWhereDaemonsWillListen(t *testing.T) {
 		{"apache: ports.conf, with and without TLS", tree{"/usr/sbin/apache2": installed, "/etc/apache2/apache2.conf": "IncludeOptional mods-enabled/*.load\nInclude ports.conf\n",
 			"/etc/apache2/ports.conf": "Listen 80\n<IfModule ssl_module>\n\tListen 443\n</IfModule>\n<IfModule mod_gnutls.c>\n\tListen 444\n</IfModule>\n<IfModule !mod_x.c>\nListen 192.0.2.1:81\n</IfModule>\n", "/etc/apache2/mods-enabled/ssl.load": "LoadModule ssl_module /x.so\n"},
 			"tcp :::80 (and IPv4), tcp 192.0.2.1:81, tcp :::443 (and IPv4)", ""},
-		{"apache: a condition that isn't known", tree{"/usr/sbin/apache2": installed, "/etc/apache2/apache2.conf": "<IfDefine TEST>\nListen 8080\n</IfDefine>\n<VirtualHost *:99>\n</VirtualHost>\n"}, "tcp :::8080 (and IPv4)", "<ifdefine TEST> is taken to hold"},
+		{"apache: a condition that isn't known", tree{"/usr/sbin/apache2": installed, "/etc/apache2/apache2.conf": "<IfDefine TEST>\nListen 8080\n</IfDefine>\n<IfDefine X>\nTimeOut 1\n</IfDefine>\n<VirtualHost *:99>\n</VirtualHost>\n"}, "tcp :::8080 (and IPv4)", "<ifdefine TEST> is taken to hold around Listen 8080"},
 
 		{"postgres: localhost is the default", tree{"/usr/lib/postgresql/15/bin/postgres": installed, "/etc/postgresql/15/main/postgresql.conf": "#listen_addresses = '*'\nport = 5433 # (change requires restart)\n"}, "tcp 127.0.0.1:5433, tcp ::1:5433", ""},
 		{"postgres: everywhere, and ALTER SYSTEM comes last", tree{"/usr/lib/postgresql/15/bin/postgres": installed, "/etc/postgresql/15/main/postgresql.conf": "data_directory = '/var/lib/postgresql/15/main'\nlisten_addresses = 'localhost'\ninclude_dir = 'conf.d'\n",
 			"/etc/postgresql/15/main/conf.d/a.conf": "port 5555\n", "/var/lib/postgresql/15/main/postgresql.auto.conf": "listen_addresses = '*'\n"}, "tcp 0.0.0.0:5555, tcp :::5555", ""},
 		{"postgres: none, and a name", tree{"/usr/lib/postgresql/15/bin/postgres": installed, "/etc/postgresql/15/a/postgresql.conf": "listen_addresses = ''\n", "/etc/postgresql/15/b/postgresql.conf": "listen_addresses = '192.0.2.1, db'\n"}, "tcp 192.0.2.1:5432", `"db" is a name`},
+		{"postgres: started by hand", tree{"/usr/lib/postgresql/15/bin/postgres": installed, "/etc/postgresql/15/main/postgresql.conf": "\n", "/etc/postgresql/15/main/start.conf": "# auto, manual or disabled\nmanual\n"}, "tcp 127.0.0.1:5432, tcp ::1:5432", "its cluster's start is manual"},
+		{"postgres: started with the system", tree{"/usr/lib/postgresql/15/bin/postgres": installed, "/etc/postgresql/15/main/postgresql.conf": "\n", "/etc/postgresql/15/main/start.conf": "# auto, manual or disabled\nauto\n"}, "tcp 127.0.0.1:5432, tcp ::1:5432", ""},
 		{"postgres: a program without a cluster", tree{"/usr/lib/postgresql/15/bin/postgres": installed}, "", "no cluster was found"},
 
 		{"redis: as Debian binds it", tree{"/usr/bin/redis-server": installed, "/etc/redis/redis.conf": "bind 127.0.0.1 -::1\nport 6379\n"}, "tcp 127.0.0.1:6379, tcp ::1:6379", ""},

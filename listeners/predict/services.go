@@ -18,6 +18,11 @@ type services struct {
 	start []string
 }
 
+// Starts says that the system starts one of the units.
+func Starts(host Host, units ...string) bool {
+	return slices.ContainsFunc(units, readServices(host, nil).starts)
+}
+
 // unitDirs are where targets' wants are (systemd.unit(5)); the first masks the others.
 var unitDirs = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
@@ -111,7 +116,7 @@ func (s *services) startedBy(d daemon, program string) starter {
 var silent = []string{"anacron.service", "apparmor.service", "atd.service", "auditd.service", "blk-availability.service", "cloud-*.service", "console-*.service", "containerd.service",
 	"cron.service", "crond.service", "dbus*.service", "dm-event.service", "e2scrub*.service", "fail2ban.service", "firewalld.service", "fstrim.service", "getty@*.service", "grub-*.service",
 	"haveged.service", "ifup@*.service", "irqbalance.service", "iscsi.service", "keyboard-setup.service", "kmod*.service", "logrotate.service", "lvm2-*.service", "man-db.service", "mdmonitor.service",
-	"multipathd.service", "netfilter-persistent.service", "networkd-dispatcher.service", "networking.service", "nftables.service", "polkit.service", "procps.service", "qemu-guest-agent.service", "rsyslog.service",
+	"multipathd.service", "netfilter-persistent.service", "networkd-dispatcher.service", "networking.service", "nftables.service", "podman-*.service", "polkit.service", "procps.service", "qemu-guest-agent.service", "rsyslog.service",
 	"selinux-*.service", "serial-getty@*.service", "smartd.service", "smartmontools.service", "snapd*.service", "ssh-*.service", "sshd-keygen*", "sysstat.service", "systemd-*.service", "thermald.service", "tuned.service", "udev.service",
 	"udisks2.service", "ufw.service", "unattended-upgrades.service", "vgauth.service", "wpa_supplicant.service", "x11-common.service"}
 
@@ -124,10 +129,10 @@ func (s *services) unknown() (out []gaps.Gap) {
 		if !strings.HasSuffix(name, ".service") || s.known(name) {
 			continue
 		}
-		out = append(out, gaps.Gap{Source: name, Reason: "it is started with the system, and netglance doesn't know where it listens", Hint: "look at a host that runs: netglance firewall"})
+		out = append(out, gaps.Gap{Source: name, Reason: "it is started with the system, and netglance doesn't know where it listens", Hint: "look at a host that runs: netglance firewall", Err: ErrUnforeseen})
 	}
 	if len(s.start) > 0 && !s.startsDaemon() {
-		out = append(out, gaps.Gap{Source: "the image's command", Reason: fmt.Sprintf("it starts %q, and netglance doesn't know where that listens", strings.Join(s.start, " ")), Hint: "look at a container that runs: netglance firewall --netns NAME"})
+		out = append(out, gaps.Gap{Source: "the image's command", Reason: fmt.Sprintf("it starts %q, and netglance doesn't know where that listens", strings.Join(s.start, " ")), Hint: "look at a container that runs: netglance firewall --netns NAME", Err: ErrUnforeseen})
 	}
 	return out
 }
