@@ -87,9 +87,11 @@ func numberTwins(all []Namespace) {
 }
 
 // firstProcess is the name, the units and the container of the first of some
-// processes that is still there; its PID is 0 if there is none.
+// processes that is still there, or of one soon after it that is in a container: a
+// proxy's own may be there before the container's. Its PID is 0 if there is none.
 func firstProcess(host fileHost, pids []int) Process {
-	for _, pid := range pids[:min(len(pids), 4)] {
+	var first Process
+	for _, pid := range pids[:min(len(pids), 8)] {
 		dir := "/proc/" + strconv.Itoa(pid)
 		cgroup, err := host.ReadFile(dir + "/cgroup")
 		if err != nil {
@@ -100,9 +102,14 @@ func firstProcess(host fileHost, pids []int) Process {
 		if comm, err := host.ReadFile(dir + "/comm"); err == nil {
 			p.Name = strings.TrimSuffix(string(comm), "\n")
 		}
-		return p
+		if p.Container.ID != "" {
+			return p
+		}
+		if first.PID == 0 {
+			first = p
+		}
 	}
-	return Process{}
+	return first
 }
 
 // A fileHost is a host of which only files are read.

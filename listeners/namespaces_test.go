@@ -196,11 +196,12 @@ func TestThousandsOfNamespacesAreBounded(t *testing.T) {
 func TestANamespaceOfSomebodysChild(t *testing.T) {
 	h := newSpacedHost()
 	h.process(900, "rootlessport", "/", 10)
-	h.parented(901, 900, "exe", "/machine.slice/libpod-"+idA+".scope/container", 11)
+	h.parented(901, 900, "exe", "/machine.slice/libpod-conmon-"+idA+".scope", 11) // rootlessport-child
+	h.parented(903, 1, "nginx", "/machine.slice/libpod-"+idA+".scope/container", 11)
 	h.parented(902, 1, "nginx", "/", 12)
 	h.process(950, "conmon", "/", 10)
 	all, _ := ReadNamespaces(h)
-	if n, ok := ServedBy(h, all, Process{PID: 900}, Proxy{Kind: "rootlessport"}); !ok || n.ID != 11 {
+	if n, ok := ServedBy(h, all, Process{PID: 900}, Proxy{Kind: "rootlessport"}); !ok || n.ID != 11 || n.Title != "container aaaaaaaaaaaa" {
 		t.Errorf("by its child: %+v, %t", n, ok)
 	}
 	if n, ok := ServedBy(h, all, Process{PID: 950}, Proxy{Kind: "conmon", Container: Container{ID: idA}}); !ok || n.ID != 11 {

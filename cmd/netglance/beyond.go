@@ -163,7 +163,7 @@ func (s *survey) handedOn(p listeners.Process, proxy listeners.Proxy) *correlate
 		}
 		return nil
 	case proxy.Path != "":
-		if n, err := listeners.Find(all, proxy.Path); err == nil && n.ID != 0 {
+		if n, err := listeners.Find(all, proxy.Path); err == nil && n.ID != 0 && n.Name != s.namespace.Name {
 			return s.machine.place(n, "")
 		}
 		return nil
