@@ -64,10 +64,10 @@ func ReadEach(hosts []Host) []Reading {
 		}
 	}
 	readings := make([]Reading, len(hosts))
-	for i, host := range hosts {
-		readings[i].Listeners, readings[i].Gaps = rowsOf(host, seen[i])
-		letGo(host, len(hosts))
-	}
+	inTurns(len(hosts), func(i int) {
+		readings[i].Listeners, readings[i].Gaps = rowsOf(hosts[i], seen[i])
+		letGo(hosts[i], len(hosts))
+	})
 	assignAll(hosts[0], readings, seen)
 	for i, r := range readings {
 		if gap := seen[i].holders.gap; gap.Source != "" && len(r.Listeners) > 0 {
@@ -129,11 +129,13 @@ func observe(hosts []Host) []observation {
 	}
 	seen := make([]observation, len(hosts))
 	some := false
-	for i, host := range hosts {
-		seen[i].sockets, seen[i].gaps = readSockets(host)
+	inTurns(len(hosts), func(i int) {
+		seen[i].sockets, seen[i].gaps = readSockets(hosts[i])
 		seen[i].holders = &holders{}
+		letGo(hosts[i], len(hosts))
+	})
+	for i := range seen {
 		some = some || len(seen[i].sockets) > 0
-		letGo(host, len(hosts))
 	}
 	if some {
 		text, err := hosts[0].SocketHolders()

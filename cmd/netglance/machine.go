@@ -25,8 +25,14 @@ type machine struct {
 	// networks have the links and addresses alone of those that are not surveyed.
 	networks map[uint64]*firewall.Network
 	places   map[doorway]*correlate.Place
-	// paths are those by which namespaces were entered.
-	paths map[uint64]string
+	// entries are the ways by which namespaces were entered.
+	entries map[uint64]entry
+}
+
+// An entry is a path into a namespace, and why it doesn't lead there.
+type entry struct {
+	path string
+	err  error
 }
 
 // A doorway is a namespace and the link that packets come in by there.
@@ -47,7 +53,7 @@ func newMachine(host platform.Host) *machine {
 		surveys:  map[uint64]*survey{},
 		networks: map[uint64]*firewall.Network{},
 		places:   map[doorway]*correlate.Place{},
-		paths:    map[uint64]string{},
+		entries:  map[uint64]entry{},
 	}
 }
 
@@ -56,18 +62,7 @@ func (m *machine) in(n listeners.Namespace) platform.Host {
 	if n.Name == listeners.HostNamespace || len(n.Paths) == 0 {
 		return m.host
 	}
-	path, known := m.paths[n.ID]
-	if !known {
-		path = n.Paths[0]
-		for _, p := range n.Paths {
-			if m.tries(p, n.ID) == nil {
-				path = p
-				break
-			}
-		}
-		m.paths[n.ID] = path
-	}
-	return m.host.In(path, n.ID)
+	return m.host.In(m.entry(n).path, n.ID)
 }
 
 // enterable says why a namespace can't be looked at.
@@ -75,8 +70,32 @@ func (m *machine) enterable(n listeners.Namespace) error {
 	if n.Name == listeners.HostNamespace {
 		return nil
 	}
-	m.in(n)
-	return m.tries(m.paths[n.ID], n.ID)
+	return m.entry(n).err
+}
+
+// entry is the first path that leads into a namespace, or else the first.
+func (m *machine) entry(n listeners.Namespace) entry {
+	if e, known := m.entries[n.ID]; known {
+		return e
+	}
+	var found entry
+	for i, path := range n.Paths {
+		err := m.tries(path, n.ID)
+		if err == nil {
+			found = entry{path: path}
+			break
+		}
+		if i == 0 {
+			found = entry{path, err}
+		}
+	}
+	m.entries[n.ID] = found
+	return found
+}
+
+// ended says that a namespace is gone that was there.
+func (m *machine) ended(n listeners.Namespace) bool {
+	return n.Name != listeners.HostNamespace && isGone(m.tries(m.entry(n).path, n.ID))
 }
 
 func (m *machine) tries(path string, id uint64) error {
@@ -99,16 +118,35 @@ func (m *machine) read(wanted []listeners.Namespace) {
 	if len(missing) == 0 {
 		return
 	}
+	surveys := make([]*survey, len(missing))
+	var reading sync.WaitGroup
+	free := make(chan struct{}, namespacesAtOnce)
 	for i, r := range listeners.ReadEach(hosts) {
-		host := hosts[i].(platform.Host)
-		s := &survey{about: describe(host), clock: host.Time, network: &firewall.Network{}, rules: &firewall.Ruleset{}, namespace: missing[i], machine: m}
-		s.keepSockets(host, r.Listeners, r.Gaps)
-		s.addRules(host)
-		s.network.Sockets = s.local
-		s.network.Outsiders = append(s.network.Outsiders, s.outsiders...)
-		m.surveys[missing[i].ID] = s
-		letGo(host)
+		free <- struct{}{}
+		reading.Go(func() {
+			surveys[i] = m.survey(hosts[i].(platform.Host), missing[i], r)
+			<-free
+		})
 	}
+	reading.Wait()
+	for i, n := range missing {
+		m.surveys[n.ID] = surveys[i]
+	}
+}
+
+// namespacesAtOnce is how many are read at a time: a thread that enters one is
+// mostly waited for.
+const namespacesAtOnce = 4
+
+// survey reads all of a namespace but its sockets, which are given.
+func (m *machine) survey(host platform.Host, n listeners.Namespace, sockets listeners.Reading) *survey {
+	defer letGo(host)
+	s := &survey{about: describe(host), clock: host.Time, network: &firewall.Network{}, rules: &firewall.Ruleset{}, namespace: n, machine: m}
+	s.keepSockets(host, sockets.Listeners, sockets.Gaps)
+	s.addRules(host)
+	s.network.Sockets = s.local
+	s.network.Outsiders = append(s.network.Outsiders, s.outsiders...)
+	return s
 }
 
 // letGo closes what a namespace's host holds open.

@@ -96,7 +96,7 @@ func (a *app) lookEverywhere() ([]*survey, error) {
 	var surveys []*survey
 	for i, n := range all {
 		s := a.machine.surveys[n.ID]
-		if i > 0 && len(s.about.Gaps) > 0 && isGone(a.machine.enterable(n)) {
+		if i > 0 && len(s.about.Gaps) > 0 && a.machine.ended(n) {
 			continue
 		}
 		surveys = append(surveys, s)
