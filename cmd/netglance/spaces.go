@@ -71,6 +71,9 @@ func knownSpaces(all []listeners.Namespace, unseen []gaps.Gap) string {
 	if more := len(all) - shownSpaces; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
+	if len(unseen) > 0 {
+		text += "; some could not be seen: " + unseen[0].Hint
+	}
 	return text
 }
 
