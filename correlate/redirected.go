@@ -185,6 +185,9 @@ func nobodyThere(p firewall.Part, t target, protocol string, port uint16, at por
 	if p.DeliveredTo != nil {
 		to = *p.DeliveredTo
 	}
+	if slices.Contains(p.Outcomes, firewall.Undecided) {
+		return false // something may lead the packets past the sockets
+	}
 	return at != nil && reaches(p) != never && to.Interface == "" && len(at.takers(protocol, netip.AddrPortFrom(to.Address, to.Port))) == 0
 }
 
