@@ -2,11 +2,11 @@ package correlate
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 func (w writer) remedy(text string) {
@@ -248,6 +248,6 @@ func nftMatch(ifaces []string, family string, e *Exposure, r Reach) string {
 }
 
 // plainName is what both nft and a shell read as one word.
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
+var plainName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
 
 func plain(name string) bool { return plainName.MatchString(name) }

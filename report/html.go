@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"sync"
 
 	"github.com/netglance/netglance/correlate"
 )
@@ -11,14 +12,17 @@ import (
 //go:embed html.tmpl
 var htmlText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clean": Clean, "message": Message, "port": portName, "owner": owner, "from": reachableFrom, "subject": subject,
-}).Parse(htmlText))
+// page is parsed when it is first asked for.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"clean": Clean, "message": Message, "port": portName, "owner": owner, "from": reachableFrom, "subject": subject,
+	}).Parse(htmlText))
+})
 
 // htmlReport writes one page that needs nothing else: no script, no font, no
 // picture. The template escapes what the host put in.
 func htmlReport(w io.Writer, f Firewall) error {
-	return page.Execute(w, struct {
+	return page().Execute(w, struct {
 		Title  string
 		Header string
 		Act    []correlate.Finding

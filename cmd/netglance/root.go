@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/netglance/netglance/internal/lazyregexp"
 	"github.com/netglance/netglance/listeners"
 	"github.com/netglance/netglance/platform"
 	"github.com/netglance/netglance/report"
@@ -100,7 +100,7 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 }
 
 // parsing is what package strconv puts before the reason why a number is none.
-var parsing = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
+var parsing = lazyregexp.New(`strconv\.\w+: parsing "[^"]*": `)
 
 // noEmptyFlag refuses what an unset variable leaves of a script's --host "$FILE"
 // or --fail-on "$LABELS": this host would be looked at instead, or nothing be judged.

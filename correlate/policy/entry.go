@@ -3,11 +3,12 @@ package policy
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // entry reads an item of "allow".
@@ -115,7 +116,7 @@ func (r *reader) owner(n *yaml.Node) (o Owner) {
 // may not: its date is there to be noticed.
 var Suppressible = []string{"exposed", "unknown", "conditional", "conflict", "assertion", "new"}
 
-var fingerprintWord = regexp.MustCompile(`^[0-9a-f]{16}$`)
+var fingerprintWord = lazyregexp.New(`^[0-9a-f]{16}$`)
 
 // suppression reads an item of "suppress": whoever lets a finding pass says why, and how long.
 func (f *files) suppression(r *reader, n *yaml.Node) Suppression {

@@ -8,12 +8,13 @@ import (
 	"maps"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // MaxFile is how large a file may be, and maxFiles how many may include each other.
@@ -140,7 +141,7 @@ func document(content []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+var yamlLine = lazyregexp.New(`^(?:yaml: )?line (\d+): (.*)$`)
 
 // yamlError gives the library's errors the form of ours.
 func yamlError(file string, err error) error {

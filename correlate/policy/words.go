@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // protocols have ports.
@@ -134,7 +135,7 @@ func (r *reader) day(into *time.Time) func(*yaml.Node) {
 
 // nameWord is what sources, services and profiles may be called, so that no name
 // reads like a port or an address.
-var nameWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+var nameWord = lazyregexp.New(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 func (r *reader) name(n *yaml.Node, what string) bool {
 	if _, taken := sourceWords[n.Value]; !taken && nameWord.MatchString(n.Value) {

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/netglance/netglance/gaps"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // A Host is what Read needs of a live or recorded host.
@@ -69,7 +69,7 @@ func Read(host Host) (*Firewall, []gaps.Gap) {
 }
 
 // state is in "Firewall is enabled. (State = 1)"; 0 is off, 2 blocks all.
-var state = regexp.MustCompile(`State = ([0-9]+)`)
+var state = lazyregexp.New(`State = ([0-9]+)`)
 
 func (f *Firewall) setState(text string) (known bool) {
 	match := state.FindStringSubmatch(text)
@@ -106,7 +106,7 @@ func (f *Firewall) setSigned(text string) {
 
 // programLine is "2 : /usr/local/bin/node"; the line below it says "(Block incoming
 // connections)".
-var programLine = regexp.MustCompile(`^\s*[0-9]+ : +(.*\S)\s*$`)
+var programLine = lazyregexp.New(`^\s*[0-9]+ : +(.*\S)\s*$`)
 
 func parsePrograms(text string) (all []Program) {
 	path := ""

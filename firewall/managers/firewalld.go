@@ -2,16 +2,16 @@ package managers
 
 import (
 	"encoding/xml"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // firewalldChain is a zone's chain for packets to this host or through it:
 // "filter_IN_public_allow"; without nftables "IN_public_allow".
-var firewalldChain = regexp.MustCompile(`^(?:filter_)?(IN|FWD|FWDI|FWDO)_(.+?)(?:_(pre|log|deny|allow|post))?$`)
+var firewalldChain = lazyregexp.New(`^(?:filter_)?(IN|FWD|FWDI|FWDO)_(.+?)(?:_(pre|log|deny|allow|post))?$`)
 
 // firewalldZones reads zones and services when a rule asks for them.
 type firewalldZones struct {
@@ -76,7 +76,7 @@ func (f *firewalldZones) service(name string) []servicePort {
 }
 
 // matchedPort is a rule's protocol and port, in nft's words or iptables'.
-var matchedPort = regexp.MustCompile(`\b(tcp|udp|sctp|dccp) dport ([0-9-]+)|-p (tcp|udp|sctp|dccp) .*--dports? ([0-9:]+)`)
+var matchedPort = lazyregexp.New(`\b(tcp|udp|sctp|dccp) dport ([0-9-]+)|-p (tcp|udp|sctp|dccp) .*--dports? ([0-9:]+)`)
 
 // portOf is empty where a rule asks for no port, or for several.
 func portOf(r *firewall.Rule) servicePort {

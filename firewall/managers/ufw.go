@@ -3,11 +3,11 @@ package managers
 import (
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/iptables"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // A ufwRule is a line "### tuple ### …" of ufw's user.rules, with the rules for
@@ -73,7 +73,7 @@ func ufwLines(text string, six bool, count *int, apps map[string]bool) map[strin
 
 // ufwComment is the comment that ufw gives to rules of applications: how it is
 // quoted depends on how the rule was loaded.
-var ufwComment = regexp.MustCompile(` -m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)`)
+var ufwComment = lazyregexp.New(` -m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)`)
 
 // matchUFW gives words to the loaded rules of the user's chains.
 func matchUFW(written, loaded *firewall.Table, lines map[string][]ufwRule, words map[*firewall.Rule]string) {

@@ -4,11 +4,11 @@
 package managers
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // A Source gives files: a live or a recorded host.
@@ -78,18 +78,18 @@ func Of(c *firewall.Chain) string {
 
 // chainNames are the managers by the chains that they make.
 var chainNames = []struct {
-	name    *regexp.Regexp
+	name    *lazyregexp.Regexp
 	manager string
 }{
-	{regexp.MustCompile(`^ufw6?-`), "ufw"},
-	{regexp.MustCompile(`^DOCKER(-.*)?$`), "Docker"},
-	{regexp.MustCompile(`^KUBE-`), "Kubernetes"},
-	{regexp.MustCompile(`^(cali-|CILIUM_|FLANNEL-|WEAVE-)`), "Kubernetes"},
-	{regexp.MustCompile(`^(f2b|fail2ban)-`), "fail2ban"},
-	{regexp.MustCompile(`^ts-(input|forward|postrouting)$`), "Tailscale"},
-	{regexp.MustCompile(`^LIBVIRT_`), "libvirt"},
-	{regexp.MustCompile(`^NETAVARK[-_]`), "podman"},
-	{regexp.MustCompile(`^CNI-`), "CNI"},
+	{lazyregexp.New(`^ufw6?-`), "ufw"},
+	{lazyregexp.New(`^DOCKER(-.*)?$`), "Docker"},
+	{lazyregexp.New(`^KUBE-`), "Kubernetes"},
+	{lazyregexp.New(`^(cali-|CILIUM_|FLANNEL-|WEAVE-)`), "Kubernetes"},
+	{lazyregexp.New(`^(f2b|fail2ban)-`), "fail2ban"},
+	{lazyregexp.New(`^ts-(input|forward|postrouting)$`), "Tailscale"},
+	{lazyregexp.New(`^LIBVIRT_`), "libvirt"},
+	{lazyregexp.New(`^NETAVARK[-_]`), "podman"},
+	{lazyregexp.New(`^CNI-`), "CNI"},
 }
 
 // ofUFW says that the chain holds rules of ufw's user.
@@ -102,7 +102,7 @@ func hasChain(t *firewall.Table, names ...string) bool {
 }
 
 // shorewallChain is from one zone to another: "net-fw", older "net2fw".
-var shorewallChain = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9]*(-|2)[a-zA-Z][a-zA-Z0-9]*$`)
+var shorewallChain = lazyregexp.New(`^[a-zA-Z][a-zA-Z0-9]*(-|2)[a-zA-Z][a-zA-Z0-9]*$`)
 
 // shorewall marks its filter table with a chain of its name (Shorewall 4.5.7), by
 // which it knows itself that it runs.
@@ -181,7 +181,7 @@ func jail(r *firewall.Rule) string {
 }
 
 // published is an address and port of a container in a rule of Docker's.
-var published = regexp.MustCompile(`-d ([0-9a-f.:]+)(?:/32|/128) .*--dport ([0-9]+) -j ACCEPT|--dport ([0-9]+) -j DNAT --to-destination (\S+)|dport ([0-9]+) .*dnat(?: ip6?)? to (\S+)`)
+var published = lazyregexp.New(`-d ([0-9a-f.:]+)(?:/32|/128) .*--dport ([0-9]+) -j ACCEPT|--dport ([0-9]+) -j DNAT --to-destination (\S+)|dport ([0-9]+) .*dnat(?: ip6?)? to (\S+)`)
 
 func dockerRule(r *firewall.Rule) (words string, whole bool) {
 	m := published.FindStringSubmatch(r.Text())

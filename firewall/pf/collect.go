@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/netglance/netglance/gaps"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // A Host is what Collect needs of a live or recorded host; the platform's Host says
@@ -223,7 +223,7 @@ func withoutUnnamed(path string) string {
 
 // automatic are the tables that pfctl makes of long lists of addresses; -s Tables
 // leaves them out (pfctl_optimize.c).
-var automatic = regexp.MustCompile(`<(__automatic_[0-9a-f]+_[0-9]+)(?::[0-9*]+)?>`)
+var automatic = lazyregexp.New(`<(__automatic_[0-9a-f]+_[0-9]+)(?::[0-9*]+)?>`)
 
 func automaticTables(rules []byte) (names []string) {
 	for _, match := range automatic.FindAllSubmatch(rules, -1) {

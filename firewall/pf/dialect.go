@@ -6,7 +6,8 @@ package pf
 import (
 	"bytes"
 	"fmt"
-	"regexp"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // Dialect is whose pf the rules are for. The grammar is one; the dialects differ
@@ -47,10 +48,10 @@ func ParseDialect(name string) (Dialect, error) {
 
 // Words that only one system's rules have.
 var (
-	appleWords   = regexp.MustCompile(`(?m)com\.apple|^\s*dummynet|\bextfilter\b`)
-	freeWords    = regexp.MustCompile(`(?m)^\s*ether\b|\bridentifier\b|\bdnpipe\b|\bmap-e-portset\b|\bepair\d|\bset fail-policy\b|\bset keepcounters\b`)
-	oldWords     = regexp.MustCompile(`(?m)^\s*(no\s+)?(nat|rdr|binat)\b.*->|^\s*(no\s+)?(nat|rdr|binat|scrub)\s|^\s*(nat|rdr|binat|scrub)-anchor\b|\bkeep state$|\baltq on\b`)
-	currentWords = regexp.MustCompile(`\b(nat-to|rdr-to|binat-to|af-to|divert-packet|egress)\b`)
+	appleWords   = lazyregexp.New(`(?m)com\.apple|^\s*dummynet|\bextfilter\b`)
+	freeWords    = lazyregexp.New(`(?m)^\s*ether\b|\bridentifier\b|\bdnpipe\b|\bmap-e-portset\b|\bepair\d|\bset fail-policy\b|\bset keepcounters\b`)
+	oldWords     = lazyregexp.New(`(?m)^\s*(no\s+)?(nat|rdr|binat)\b.*->|^\s*(no\s+)?(nat|rdr|binat|scrub)\s|^\s*(nat|rdr|binat|scrub)-anchor\b|\bkeep state$|\baltq on\b`)
+	currentWords = lazyregexp.New(`\b(nat-to|rdr-to|binat-to|af-to|divert-packet|egress)\b`)
 )
 
 // detect guesses the dialect of a text. Old translation rules are FreeBSD's
@@ -81,7 +82,7 @@ func (d Dialect) groups() bool { return d != MacOS }
 func (d Dialect) old() bool { return d != OpenBSD }
 
 // firstWords are those that a statement of pf.conf, or a line of pfctl's, begins with.
-var firstWords = regexp.MustCompile(`^\s*(` +
+var firstWords = lazyregexp.New(`^\s*(` +
 	`(pass|block|match|anchor|antispoof|altq|nat|rdr|binat|scrub|dummynet|ether|(nat|rdr|binat|scrub|dummynet)-anchor)\b` +
 	`|no\s+(nat|rdr|binat|scrub)\b|set\s+[a-z]|load\s+anchor\b|queue\s|table\s*<|[A-Za-z_][A-Za-z0-9_]*\s*=` +
 	`|@\d+(\(\d+\))? |(TRANSLATION|FILTER|SCRUB|DUMMYNET) RULES:|No ALTQ support in kernel)`)

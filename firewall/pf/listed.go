@@ -3,18 +3,18 @@ package pf
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/netglance/netglance/firewall"
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // pfctl -vv prints a rule's number, and with it FreeBSD's identifier, before it.
-var ruleNumber = regexp.MustCompile(`^(\s*)@\d+(\(\d+\))? `)
+var ruleNumber = lazyregexp.New(`^(\s*)@\d+(\(\d+\))? `)
 
 // Headings of pfctl -sa; rules stand under those of ruleSections.
 var (
-	heading      = regexp.MustCompile(`^[A-Z][A-Z -]+:$`)
+	heading      = lazyregexp.New(`^[A-Z][A-Z -]+:$`)
 	ruleSections = map[string]bool{"TRANSLATION RULES:": true, "FILTER RULES:": true, "DUMMYNET RULES:": true, "SCRUB RULES:": true, "ETHER RULES:": true}
 )
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var ftpProtocol = protocol{
@@ -17,7 +19,7 @@ var ftpProtocol = protocol{
 	talk: talkFTP,
 }
 
-var ftpWords = regexp.MustCompile(`(?i)\bv?s?ftpd?\b|filezilla|proftpd`)
+var ftpWords = lazyregexp.New(`(?i)\bv?s?ftpd?\b|filezilla|proftpd`)
 
 // talkFTP asks for the features (RFC 2389), which need no login.
 func talkFTP(c *conversation) (Service, bool) {
@@ -49,7 +51,7 @@ func talkFTP(c *conversation) (Service, bool) {
 
 // Greetings of servers that tell their name: "(vsFTPd 3.0.3)", "ProFTPD 1.3.8 Server
 // (Debian)", "FileZilla Server 1.7.3", "Welcome to Pure-FTPd".
-var ftpProduct = regexp.MustCompile(`(?i)\b(vsFTPd|ProFTPD|FileZilla Server|Pure-FTPd|Microsoft FTP Service|Serv-U|bftpd|Gene6|MikroTik FTP server)\b(?: (?:version |beta |v)?([0-9][\w.-]*))?`)
+var ftpProduct = lazyregexp.New(`(?i)\b(vsFTPd|ProFTPD|FileZilla Server|Pure-FTPd|Microsoft FTP Service|Serv-U|bftpd|Gene6|MikroTik FTP server)\b(?: (?:version |beta |v)?([0-9][\w.-]*))?`)
 
 func ftpService(greeting string) Service {
 	s := Service{Name: "ftp"}

@@ -9,9 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var httpProtocol = protocol{
@@ -120,8 +121,8 @@ func (p *peer) get(r request) (page, bool) {
 }
 
 var (
-	titleTag  = regexp.MustCompile(`(?is)<title[^>]*>(.{0,1000}?)</title`)
-	realmName = regexp.MustCompile(`(?i)realm="?([^",]*)`)
+	titleTag  = lazyregexp.New(`(?is)<title[^>]*>(.{0,1000}?)</title`)
+	realmName = lazyregexp.New(`(?i)realm="?([^",]*)`)
 )
 
 func (g page) service() Service {

@@ -2,8 +2,9 @@ package service
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var imapProtocol = protocol{
@@ -46,8 +47,8 @@ func talkIMAP(c *conversation) (Service, bool) {
 }
 
 var (
-	imapID      = regexp.MustCompile(`(?i)"name" "([^"]*)"`)
-	imapVersion = regexp.MustCompile(`(?i)"version" "([^"]*)"`)
+	imapID      = lazyregexp.New(`(?i)"name" "([^"]*)"`)
+	imapVersion = lazyregexp.New(`(?i)"version" "([^"]*)"`)
 )
 
 func imapDone(tag string) func([]byte) bool {
@@ -57,7 +58,7 @@ func imapDone(tag string) func([]byte) bool {
 	}
 }
 
-var mailNames = regexp.MustCompile(`(?i)\b(Dovecot|Courier|Cyrus|Microsoft Exchange|hMailServer|Zimbra|MDaemon|Stalwart)\b`)
+var mailNames = lazyregexp.New(`(?i)\b(Dovecot|Courier|Cyrus|Microsoft Exchange|hMailServer|Zimbra|MDaemon|Stalwart)\b`)
 
 // mailProduct is the name in a greeting of IMAP or POP3.
 func mailProduct(greeting string) string {

@@ -3,8 +3,9 @@ package service
 import (
 	"bytes"
 	"encoding/binary"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var mysqlProtocol = protocol{
@@ -59,7 +60,7 @@ func mysqlPacket(b []byte) ([]byte, bool) {
 	return body, bytes.IndexByte(body, 0) > 1 && startsWithDigit(string(body[1:]))
 }
 
-var quoted = regexp.MustCompile(`(?i)to this (MySQL|MariaDB) server`)
+var quoted = lazyregexp.New(`(?i)to this (MySQL|MariaDB) server`)
 
 // mysqlError is mostly 1130: this host may not connect.
 func mysqlError(body []byte) Service {

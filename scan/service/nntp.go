@@ -2,8 +2,9 @@ package service
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var nntpProtocol = protocol{
@@ -28,6 +29,6 @@ var nntpProtocol = protocol{
 }
 
 var (
-	nntpWords  = regexp.MustCompile(`(?i)nntp|news|inn `)
-	innVersion = regexp.MustCompile(`INN ([0-9.]+)`)
+	nntpWords  = lazyregexp.New(`(?i)nntp|news|inn `)
+	innVersion = lazyregexp.New(`INN ([0-9.]+)`)
 )

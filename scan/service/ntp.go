@@ -3,8 +3,9 @@ package service
 import (
 	"encoding/binary"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var ntpDatagram = datagram{
@@ -37,7 +38,7 @@ func ntpService(b []byte) (Service, bool) {
 // readVariables is a control message of mode 6 (RFC 9327): opcode 2, association 0.
 var readVariables = []byte("\x16\x02\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00")
 
-var ntpSoftware = regexp.MustCompile(`version="(\S+) ([^@"\s]+)`)
+var ntpSoftware = lazyregexp.New(`version="(\S+) ([^@"\s]+)`)
 
 // ntpVersion asks a daemon for its variables: most refuse today.
 func ntpVersion(p *peer, s *Service) {

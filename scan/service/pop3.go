@@ -2,8 +2,9 @@ package service
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var pop3Protocol = protocol{
@@ -41,7 +42,7 @@ func talkPOP3(c *conversation) (Service, bool) {
 	return s, true
 }
 
-var implementation = regexp.MustCompile(`^([A-Za-z][\w .]*?)[- /]v?([0-9][\w.-]*)`)
+var implementation = lazyregexp.New(`^([A-Za-z][\w .]*?)[- /]v?([0-9][\w.-]*)`)
 
 func splitImplementation(s string) (product, version string) {
 	if m := implementation.FindStringSubmatch(s); m != nil {

@@ -3,8 +3,9 @@ package service
 import (
 	"encoding/binary"
 	"net/netip"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 // What is sent to such a port may be printed. So nothing is: who prints there is
@@ -37,7 +38,7 @@ func talkJetDirect(c *conversation) (Service, bool) {
 
 const ippPort = 631
 
-var cupsVersion = regexp.MustCompile(`CUPS v?(\d+\.\d+\.[\w.]+)`)
+var cupsVersion = lazyregexp.New(`CUPS v?(\d+\.\d+\.[\w.]+)`)
 
 var printerApplication = application{
 	name:  "ipp",

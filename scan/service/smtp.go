@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var smtpProtocol = protocol{
@@ -18,7 +20,7 @@ var smtpProtocol = protocol{
 	talk: talkSMTP,
 }
 
-var mailWords = regexp.MustCompile(`(?i)\bE?SMTP\b|\bLMTP\b|postfix|exim|sendmail|mail service|mailserver`)
+var mailWords = lazyregexp.New(`(?i)\bE?SMTP\b|\bLMTP\b|postfix|exim|sendmail|mail service|mailserver`)
 
 func talkSMTP(c *conversation) (Service, bool) {
 	code, greeting, ok := c.reply(greetingExpected)
@@ -55,15 +57,15 @@ func talkSMTP(c *conversation) (Service, bool) {
 // The products that greet with their name, and their version where they have one to tell.
 var smtpProducts = []struct {
 	product string
-	words   *regexp.Regexp
+	words   *lazyregexp.Regexp
 }{
-	{"Postfix", regexp.MustCompile(`(?i)\bPostfix\b(?: ?\(?([0-9][\w.-]*))?`)},
-	{"Exim", regexp.MustCompile(`\bExim\b(?: ([0-9][\w.-]*))?`)},
-	{"Sendmail", regexp.MustCompile(`\bSendmail\b(?: ([0-9][\w.-]*))?`)},
-	{"OpenSMTPD", regexp.MustCompile(`\bOpenSMTPD\b()`)},
-	{"Microsoft Exchange", regexp.MustCompile(`Microsoft ESMTP MAIL Service(?:, Version: ([0-9.]+))?`)},
-	{"Haraka", regexp.MustCompile(`\bHaraka(?:/([0-9.]+))?`)},
-	{"Dovecot", regexp.MustCompile(`\bDovecot\b()`)},
+	{"Postfix", lazyregexp.New(`(?i)\bPostfix\b(?: ?\(?([0-9][\w.-]*))?`)},
+	{"Exim", lazyregexp.New(`\bExim\b(?: ([0-9][\w.-]*))?`)},
+	{"Sendmail", lazyregexp.New(`\bSendmail\b(?: ([0-9][\w.-]*))?`)},
+	{"OpenSMTPD", lazyregexp.New(`\bOpenSMTPD\b()`)},
+	{"Microsoft Exchange", lazyregexp.New(`Microsoft ESMTP MAIL Service(?:, Version: ([0-9.]+))?`)},
+	{"Haraka", lazyregexp.New(`\bHaraka(?:/([0-9.]+))?`)},
+	{"Dovecot", lazyregexp.New(`\bDovecot\b()`)},
 }
 
 // smtpService reads "mail.example.org ESMTP Postfix (Debian/GNU)".

@@ -2,8 +2,9 @@ package service
 
 import (
 	"encoding/binary"
-	"regexp"
 	"strings"
+
+	"github.com/netglance/netglance/internal/lazyregexp"
 )
 
 var snmpDatagram = datagram{
@@ -125,12 +126,12 @@ func publicValues(b []byte) (description, name string, ok bool) {
 // 15.2(4)E7, …", "RouterOS RB750". That of net-snmp is the system's uname.
 var descriptions = []struct {
 	product string
-	words   *regexp.Regexp
+	words   *lazyregexp.Regexp
 }{
-	{"Cisco IOS", regexp.MustCompile(`Cisco IOS.*?Version ([^,\s]+)`)},
-	{"RouterOS", regexp.MustCompile(`RouterOS ()`)},
-	{"Windows", regexp.MustCompile(`Windows.*?Version (\S+)`)},
-	{"Junos", regexp.MustCompile(`JUNOS (\d[\w.-]*)`)},
+	{"Cisco IOS", lazyregexp.New(`Cisco IOS.*?Version ([^,\s]+)`)},
+	{"RouterOS", lazyregexp.New(`RouterOS ()`)},
+	{"Windows", lazyregexp.New(`Windows.*?Version (\S+)`)},
+	{"Junos", lazyregexp.New(`JUNOS (\d[\w.-]*)`)},
 }
 
 func snmpProduct(description string) (product, version string) {
