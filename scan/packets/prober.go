@@ -142,7 +142,7 @@ func (p *Prober) Local(probe Probe, act func(number uint32) (outcome Outcome, to
 	if err != nil || told {
 		return outcome, err
 	}
-	r := round{base: number, outcomes: make([]Outcome, 1)}
+	r := round{base: number, probes: []Probe{probe}, outcomes: make([]Outcome, 1)}
 	err = p.collect(&r)
 	return r.outcomes[0], err
 }
@@ -175,7 +175,7 @@ func (p *Prober) sendBatch(probes []Probe, outcomes []Outcome) (int, error) {
 		count++
 	}
 	p.next += uint32(count)
-	r := round{base: base, outcomes: outcomes[:count]}
+	r := round{base: base, probes: probes[:count], outcomes: outcomes[:count]}
 	if err := p.collect(&r); err != nil {
 		return 0, err
 	}
@@ -216,6 +216,7 @@ func (p *Prober) write(link *Link, s segment) error {
 // A round is one batch's probes on their way. Theirs are the numbers from base on.
 type round struct {
 	base     uint32
+	probes   []Probe
 	outcomes []Outcome
 	// forwarded are the packets that left, each to be answered by its far end.
 	forwarded []departure
@@ -312,22 +313,24 @@ func (r *round) saw(s sighting, link *Link) {
 			*o = Outcome{Kind: Reset, Via: link.Name}
 		}
 	case isTCP && s.flags&(flagSYN|flagACK) == flagSYN|flagACK:
-		r.sawAnswer(s.ack-1, link)
+		r.sawAnswer(s.ack-1, s.to, link)
 	case isTCP && s.flags&flagSYN != 0:
 		r.sawForwarded(s, link)
 	case !isTCP && r.answering:
-		r.sawAnswer(s.seq, link)
+		r.sawAnswer(s.seq, s.to, link)
 	case !isTCP:
 		r.sawForwarded(s, link)
 	}
 }
 
-func (r *round) sawAnswer(number uint32, link *Link) {
+// sawAnswer notes an answer. The far end's to a forwarded probe may be answered
+// itself, by a SYN proxy: only what goes to the sender counts.
+func (r *round) sawAnswer(number uint32, to netip.AddrPort, link *Link) {
 	o := r.outcome(number)
 	switch {
 	case r.open(o):
 		*o = Outcome{Kind: Accepted, Via: link.Name}
-	case o != nil && o.Kind == Forwarded:
+	case o != nil && o.Kind == Forwarded && to == r.probes[number-r.base].sender():
 		o.Answered = true
 	}
 }
