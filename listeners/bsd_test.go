@@ -81,11 +81,11 @@ const usualFacts = `    1     0 root     Sun Nov 22 07:00:00 2026 init
 
 func nativeHost(os string) fakeBSD {
 	h := fakeBSD{os: os, output: map[string]string{
-		"ps -axww -o pid=,uid=,user=,lstart=,ucomm=": usualFacts,
-		"ps -axww -o pid=,command=":                  "  640 sshd: /usr/sbin/sshd [listener]\n  811 nginx: master process nginx -c  /etc/nginx.conf\n99999 gone\n",
-		"ps -axww -o pid=,comm=":                     "  640 /usr/sbin/sshd\n  811 nginx\n",
-		"ifconfig -a":                                "lo0: flags=8049<UP>\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x1\n",
-		"ifconfig -A":                                "lo0: flags=8049<UP>\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x1\n",
+		"ps -axww -o pid= -o uid= -o user= -o lstart= -o ucomm=": usualFacts,
+		"ps -axww -o pid= -o command=":                           "  640 sshd: /usr/sbin/sshd [listener]\n  811 nginx: master process nginx -c  /etc/nginx.conf\n99999 gone\n",
+		"ps -axww -o pid= -o comm=":                              "  640 /usr/sbin/sshd\n  811 nginx\n",
+		"ifconfig -a":                                            "lo0: flags=8049<UP>\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x1\n",
+		"ifconfig -A":                                            "lo0: flags=8049<UP>\n\tinet6 fe80::1%lo0 prefixlen 64 scopeid 0x1\n",
 	}}
 	sockets := usual()
 	switch os {

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// What ps(1) of all three systems tells of all processes. The last column may hold
-// blanks, so there is one of that kind in each run.
+// What ps(1) of all three systems tells of all processes, without headings: each has an
+// option of its own, since a heading goes on to the end of its option (POSIX ps). The
+// last column may hold blanks, so there is one of that kind in each run.
 var (
-	psFacts      = []string{"ps", "-axww", "-o", "pid=,uid=,user=,lstart=,ucomm="}
-	psCommand    = []string{"ps", "-axww", "-o", "pid=,command="}
-	psExecutable = []string{"ps", "-axww", "-o", "pid=,comm="} // a path on macOS alone
+	psFacts      = []string{"ps", "-axww", "-o", "pid=", "-o", "uid=", "-o", "user=", "-o", "lstart=", "-o", "ucomm="}
+	psCommand    = []string{"ps", "-axww", "-o", "pid=", "-o", "command="}
+	psExecutable = []string{"ps", "-axww", "-o", "pid=", "-o", "comm="} // a path on macOS alone
 )
 
 // psTime is how lstart prints a time in the C locale, in UTC: %c of strftime(3).

@@ -19,9 +19,9 @@ netstat -rn
 netstat -rnW
 netstat -rnl
 netstat -anvl
-ps -axww -o pid=,uid=,user=,lstart=,ucomm=
-ps -axww -o pid=,comm=
-ps -axww -o pid=,command=
+ps -axww -o pid= -o uid= -o user= -o lstart= -o ucomm=
+ps -axww -o pid= -o comm=
+ps -axww -o pid= -o command=
 lsof -nP -iTCP -sTCP:LISTEN -iUDP -F pcuLftPnT
 sockstat -46lw
 sockstat -46l

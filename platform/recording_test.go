@@ -170,7 +170,7 @@ func observe(host Host) string {
 		value, err := host.Sysctl(name)
 		say("sysctl "+name, value, err)
 	}
-	for _, command := range [][]string{{"ps", "-axww", "-o", "pid=,command="}, {"pfctl", "-s", "rules"}, {"reboot"}} {
+	for _, command := range [][]string{{"ps", "-axww", "-o", "pid=", "-o", "command="}, {"pfctl", "-s", "rules"}, {"reboot"}} {
 		text, err := host.Output(command...)
 		say(fmt.Sprintf("output of %q", command), text, err)
 	}

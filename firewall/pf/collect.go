@@ -184,13 +184,23 @@ func (c *collector) anchor(path string) ListedAnchor {
 	}
 	named := withoutUnnamed(path)
 	c.automatic[named] = append(c.automatic[named], automaticTables(a.Rules)...)
-	names := strings.Fields(string(c.need(slices.Concat(in, []string{"-s", "Tables"})...)))
+	names := tableNames(c.need(slices.Concat(in, []string{"-s", "Tables"})...))
 	names = append(names, c.automatic[named]...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		a.Tables = append(a.Tables, c.table(in, name))
 	}
 	return a
+}
+
+// tableNames are the first words of the lines: the path of the anchor follows.
+func tableNames(text []byte) (names []string) {
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 0 {
+			names = append(names, words[0])
+		}
+	}
+	return names
 }
 
 // table reads the entries of a table. One that went meanwhile, or that stands in an

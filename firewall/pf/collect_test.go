@@ -61,7 +61,7 @@ func freeBSD() *fakeHost {
 		"pfctl -a f2b/sshd -P -s rules":             "block drop quick proto tcp from <f2b-sshd> to any port = 22\n",
 		"pfctl -a f2b/sshd -P -s nat":               "",
 		"pfctl -a f2b/sshd -s ether":                "",
-		"pfctl -a f2b/sshd -s Tables":               "f2b-sshd\n",
+		"pfctl -a f2b/sshd -s Tables":               "f2b-sshd\tf2b/sshd\n",
 		"pfctl -a f2b/sshd -t f2b-sshd -T show":     "   198.51.100.9\n",
 	}, nodes: map[string]string{"net.pf.default_to_drop": "\x01\x00\x00\x00"}}
 }
