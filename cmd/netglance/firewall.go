@@ -43,7 +43,11 @@ security group, a router) is not looked at.
   sudo netglance firewall --all-namespaces      the containers too, each by its own rules
   sudo netglance firewall --netns web           one of them
   netglance firewall --rules rules.v4 --rules rules.v6 --interfaces eth0=192.0.2.1/24,2001:db8::1/64
-                                                what rules would do that run nowhere yet`,
+                                                what rules would do that run nowhere yet
+  netglance firewall --rules pf.conf --interfaces links --dialect freebsd
+                                                the same for pf; links is a file of lines
+                                                  if em0 B em,egress           (L, B or P, then groups)
+                                                  addr 192.0.2.10/24 192.0.2.255`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{formatsOf: strings.Join(firewallFormats(), ","), toFiles: "yes"},
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -205,8 +205,8 @@ func (a *Anchor) find(name string) *Anchor {
 	return nil
 }
 
-// resolveCalls notes the anchors whose rules the text doesn't hold: programs fill
-// them at run time.
+// resolveCalls notes the anchors and tables whose content the text doesn't hold:
+// programs fill them at run time.
 func (rs *Ruleset) resolveCalls() {
 	if rs.Live {
 		return
@@ -217,13 +217,16 @@ func (rs *Ruleset) resolveCalls() {
 				rs.filledLater("table <" + t.Name + ">")
 			}
 		}
-		for _, list := range [][]*Rule{a.Filter, a.NAT, a.RDR, a.Binat} {
-			for _, r := range list {
-				if r.IsAnchor && filledElsewhere(a, r) {
-					rs.filledLater(fmt.Sprintf("anchor %q", r.Anchor))
+		a.eachRule(func(r *Rule) {
+			if r.IsAnchor && filledElsewhere(a, r) {
+				rs.filledLater(fmt.Sprintf("anchor %q", r.Anchor))
+			}
+			for _, side := range []Address{r.Source.Address, r.Destination.Address} {
+				if side.Kind == TableName && a.table(side.Name) == nil {
+					rs.filledLater("table <" + side.Name + ">")
 				}
 			}
-		}
+		})
 	})
 }
 

@@ -48,6 +48,7 @@ func TestWhatDecides(t *testing.T) {
 		{"the policy is the one at the rule's line", OpenBSD, "block\nset block-policy return", outside, "drop: block drop"},
 		{"return-rst is silent for UDP", OpenBSD, "block return-rst proto tcp\nblock drop proto udp", "udp 198.51.100.7 > 203.0.113.5:53 em0", "drop: block drop proto udp"},
 		{"a rule for one family leaves the other open", OpenBSD, "pass\nblock inet", outside6, "accept: pass all"},
+		{"which routing domain an interface is in isn't told", OpenBSD, "pass\nblock on rdomain 1", outside, "conditional: pass all flags S/SA if unmodelled"},
 		{"set skip leaves an interface alone", OpenBSD, "set skip on em1\nblock", inside, "accept: set skip on em1"},
 		{"set skip on a group", OpenBSD, "set skip on em\nblock", inside, "accept: set skip on em"},
 		{"macOS has no groups", MacOS, "set skip on em\nblock", inside, "drop: block drop"},

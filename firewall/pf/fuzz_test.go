@@ -1,7 +1,10 @@
 package pf
 
 import (
+	"net/netip"
 	"testing"
+
+	"github.com/netglance/netglance/firewall"
 )
 
 var seeds = []string{
@@ -34,5 +37,39 @@ func FuzzTableEntries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		l := NewLoader(OpenBSD, nil)
 		_ = l.Table("a/b", "t", []string{text})
+	})
+}
+
+// Whatever parses is evaluated to a partition in which every source has one fate.
+func FuzzEvaluate(f *testing.F) {
+	for i, s := range seeds {
+		f.Add(s, uint8(i), uint16(22))
+	}
+	n := home(f)
+	f.Fuzz(func(t *testing.T, text string, d uint8, port uint16) {
+		rs, err := Parse("fuzz", []byte(text), Options{Dialect: Dialect(d % 4), Network: n})
+		if err != nil || len(text) > 2000 {
+			return
+		}
+		e := NewEvaluator(rs, n)
+		q := firewall.Query{Protocol: protoTCP, Interface: "em0", Destination: netip.MustParseAddr("203.0.113.5"), Port: max(port, 1)}
+		q.Source = netip.MustParseAddr("198.51.100.7")
+		one := e.Explain(q)
+		q.Source = netip.Addr{}
+		found := 0
+		for _, p := range e.Reach(q) {
+			for _, prefix := range p.Sources.Prefixes {
+				if !prefix.Contains(netip.MustParseAddr("198.51.100.7")) {
+					continue
+				}
+				if found++; p.Fate != one.Fate {
+					t.Errorf("one packet %v, in the partition %v", one.Fate, p.Fate)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("a source stands in %d parts", found)
+		}
+		e.Redirections(q)
 	})
 }

@@ -54,7 +54,7 @@ type Loader struct {
 // NewLoader starts with empty rulesets of a system that has the network.
 func NewLoader(d Dialect, n *firewall.Network) *Loader {
 	return &Loader{
-		rules:   &Ruleset{Dialect: d, Main: &Anchor{Defined: true}, Policy: ReturnDrop, Live: true},
+		rules:   &Ruleset{Dialect: d, Main: &Anchor{Defined: true}, Live: true},
 		options: Options{Dialect: d, Network: n},
 	}
 }

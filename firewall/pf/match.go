@@ -17,7 +17,7 @@ func (w *walk) matches(p *packet, a *Anchor, r *Rule) firewall.PacketSet {
 	if r.Fragment {
 		set = w.s.And(set, w.s.Fact(firewall.Sender, "whether it is a fragment"))
 	}
-	if r.RDomain > 0 && set != firewall.NoPackets {
+	if r.RDomain >= 0 && set != firewall.NoPackets {
 		in := w.s.Fact(firewall.Unmodelled, fmt.Sprintf("whether %s is in rdomain %d", p.link.Name, r.RDomain))
 		set = w.s.And(set, w.unless(r.NotRDomain, in))
 	}

@@ -33,7 +33,7 @@ func Parse(name string, text []byte, o Options) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
-	rs := &Ruleset{Dialect: o.Dialect, Main: &Anchor{Defined: true}, Policy: ReturnDrop}
+	rs := &Ruleset{Dialect: o.Dialect, Main: &Anchor{Defined: true}}
 	p := newParser(rs, rs.Main, name, string(text), o)
 	p.listing = listing
 	if err := p.configuration(); err != nil {

@@ -122,13 +122,14 @@ anchor "f2b/*"
 anchor "mine"
 load anchor "mine" from "/etc/mine"
 pass from www.example.org
+block from <nowhere>
 pass on em7 from em7
 `), Options{Dialect: OpenBSD, Network: home(t), Open: noFiles})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(append(rs.Unread, rs.FilledLater...), "; ")
-	for _, want := range []string{"table <bad>", "table <banned>", `anchor "f2b/*"`, `anchor "mine"`, "www.example.org", "em7"} {
+	for _, want := range []string{"table <bad>", "table <banned>", "table <nowhere>", `anchor "f2b/*"`, `anchor "mine"`, "www.example.org", "em7"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s isn't named: %s", want, got)
 		}

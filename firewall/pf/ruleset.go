@@ -14,8 +14,6 @@ type Ruleset struct {
 	// DefaultBlock says that packets which no rule matches are blocked: FreeBSD's
 	// sysctl net.pf.default_to_drop.
 	DefaultBlock bool
-	// Policy is what the last "set block-policy" says.
-	Policy Return
 	// Live says that the rules come from a running system: every anchor and table
 	// that isn't there is empty, not unread.
 	Live bool

@@ -119,9 +119,6 @@ func (p *parser) blockPolicy() error {
 	default:
 		return at.errorf("unknown block-policy %q", value)
 	}
-	if p.anchor == p.rules.Main {
-		p.rules.Policy = p.policy
-	}
 	p.note("block-policy " + value)
 	return nil
 }

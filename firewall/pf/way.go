@@ -16,6 +16,10 @@ func (w *walk) inbound(q firewall.Query) {
 		w.decide(firewall.AllPackets, firewall.Undecided, firewall.Decision{Text: "this host has no interface " + q.Interface})
 		return
 	}
+	if !link.Up() {
+		w.decide(firewall.AllPackets, firewall.Dropped, firewall.Decision{Text: "interface " + link.Name + " is down"})
+		return
+	}
 	p := w.firstPacket(q, link)
 	live := w.fromWire(p, firewall.AllPackets)
 	if text := w.unfiltered(link); text != "" {
