@@ -145,7 +145,7 @@ func (a *arrival) serve(place *Place, protocol string, p firewall.Part, next pla
 		return
 	}
 	if d.Interface == "" {
-		a.served = addServed(a.served, place.serving(protocol, netip.AddrPortFrom(d.Address, d.Port)))
+		a.served = addServed(a.served, place.Serving(protocol, netip.AddrPortFrom(d.Address, d.Port)))
 	} else if further := next.of(p); further != nil {
 		for _, s := range further.arrive(protocol, *d, depth+1).served {
 			a.served = addServed(a.served, s)
@@ -160,9 +160,9 @@ func addServed(all []Served, s Served) []Served {
 	return append(all, s)
 }
 
-// serving is who listens in the place at an address and port; an invalid address
+// Serving is who listens in the place at an address and port; an invalid address
 // stands for any.
-func (place *Place) serving(protocol string, to netip.AddrPort) Served {
+func (place *Place) Serving(protocol string, to netip.AddrPort) Served {
 	s := Served{Namespace: place.Namespace, Title: place.Title, Protocol: protocol, To: to, Unsure: place.Unsure != ""}
 	for _, l := range place.takers(protocol, to) {
 		for _, p := range l.Owners {
@@ -233,7 +233,7 @@ func served(e Exposure, in Input) []Served {
 		switch {
 		case place == nil:
 		case proxy.Port != 0:
-			out = addServed(out, place.serving(e.Protocol, netip.AddrPortFrom(proxy.Address, proxy.Port)))
+			out = addServed(out, place.Serving(e.Protocol, netip.AddrPortFrom(proxy.Address, proxy.Port)))
 		case !slices.ContainsFunc(out, func(s Served) bool { return s.Namespace == place.Namespace }):
 			out = append(out, Served{Namespace: place.Namespace, Title: place.Title, Protocol: e.Protocol})
 		}
@@ -241,8 +241,8 @@ func served(e Exposure, in Input) []Served {
 	return out
 }
 
-// nobody says that it is known that nobody listens where the packets end up.
-func (s Served) nobody() bool {
+// Nobody says that it is known that nobody listens where the packets end up.
+func (s Served) Nobody() bool {
 	return s.To.Port() != 0 && len(s.Owners) == 0 && !s.Kernel && s.OwnerGap == "" && !s.Unsure
 }
 
@@ -258,7 +258,7 @@ func (s Served) where() string {
 func (w writer) served() {
 	for _, s := range w.e.Served {
 		closed := slices.ContainsFunc(w.e.Reasons, func(r Reason) bool { return r.Code == "nobody_listens" })
-		if s.nobody() && !closed {
+		if s.Nobody() && !closed {
 			w.add("nobody_behind", "nobody listens on %s in %s, where it leads", s.where(), s.Title)
 		}
 	}

@@ -269,6 +269,6 @@ func (e *explainer) answer(in inquiry, explanation firewall.Explanation, from st
 			Protocol: in.protocol, Port: in.Port, To: in.Destination.String(), From: from, SourcePort: in.SourcePort, Via: in.Interface,
 		},
 		Explanation: explanation,
-		Notes:       in.notes,
+		Notes:       append(slices.Clip(in.notes), e.whoServes(in.protocol, explanation.DeliveredTo)...),
 	}
 }

@@ -260,6 +260,9 @@ func (a *app) probePorts(v *verification, ports []correlate.Exposure, evaluator 
 	}
 	v.survey.about.Gaps = found.Host.Gaps
 	for i := range ports {
+		if decidedElsewhere(ports[i]) {
+			continue // the twin has no containers: it saw the packets off
+		}
 		ports[i].Probe = correlate.Probe{State: string(found.Result.Ports[i].State), Method: "twin"}
 		if n := found.Result.Ports[i].Disagreed; n > 0 {
 			text := fmt.Sprintf("a kernel disagrees with the answer for %d probes: netglance firewall verify shows them", n)
@@ -270,6 +273,11 @@ func (a *app) probePorts(v *verification, ports []correlate.Exposure, evaluator 
 		fmt.Fprintf(a.err, "netglance: the kernel disagrees with %d answers; see: netglance firewall verify\n", conflicts)
 	}
 	return nil
+}
+
+// decidedElsewhere says that it is another namespace that keeps the port's packets out.
+func decidedElsewhere(e correlate.Exposure) bool {
+	return e.Label == correlate.Filtered && slices.ContainsFunc(e.Reach, func(r correlate.Reach) bool { return r.Here != nil })
 }
 
 // errRulesVerified refuses to verify what runs nowhere.
