@@ -30,6 +30,10 @@ type Scan struct {
 // they aren't open; more are counted, as nmap does.
 const listedPorts = 25
 
+// listedOpenPorts is the same for open ports: a host with more takes every connection,
+// whatever the port.
+const listedOpenPorts = 5000
+
 // A scanRow is a port that is listed.
 type scanRow struct {
 	protocol string
@@ -45,7 +49,7 @@ type scanRow struct {
 // groups of those that are only counted.
 func scanRows(h scan.Host) (rows []scanRow, counted []scan.Group) {
 	for _, g := range h.Groups {
-		if g.State != scan.Open && g.Count() > listedPorts {
+		if n := g.Count(); n > listedOpenPorts || n > listedPorts && g.State != scan.Open {
 			counted = append(counted, g)
 			continue
 		}

@@ -211,3 +211,12 @@ func TestWhatIsNoScanIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A host that takes every connection must not take the memory of a whole scan.
+func TestATarpitIsCountedNotListed(t *testing.T) {
+	s := scanned()
+	s.Hosts = []scan.Host{{Address: addr("10.0.0.1"), Groups: []scan.Group{{Protocol: "tcp", State: scan.Open, Reason: scan.SynAck, Ports: []scan.Span{{First: 1, Last: 65535}}}}}}
+	if out := output(t, func(w io.Writer) error { return ScanJSON(w, host(), s) }); len(out) > 3000 || !bytes.Contains(out, []byte(`"ports": "1-65535"`)) {
+		t.Errorf("%d bytes: %.2000s", len(out), out)
+	}
+}

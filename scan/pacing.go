@@ -95,8 +95,8 @@ func (l *limiter) take(wanted int, now time.Time) (int, time.Duration) {
 	if l.updated.IsZero() {
 		l.updated, l.credit = now, 1
 	}
-	// never more at once than in 10 ms
-	most := max(float64(l.rate)/100, 1)
+	// never more at once than in 50 ms: a busy machine lets nobody run more often
+	most := max(float64(l.rate)/20, 1)
 	l.credit = min(l.credit+now.Sub(l.updated).Seconds()*float64(l.rate), most)
 	l.updated = now
 	n := min(wanted, int(l.credit))

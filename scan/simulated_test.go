@@ -229,7 +229,7 @@ func TestRateIsNeverExceeded(t *testing.T) {
 		p := newPeer(openAt(someOpen, Reset, answered))
 		const rate = 5000
 		_, took := p.scan(t, "tcp", allPorts()[:20000], rate)
-		if most := int(took.Seconds()*rate) + rate/100 + 1; p.sent > most {
+		if most := int(took.Seconds()*rate) + rate/20 + 1; p.sent > most {
 			t.Errorf("answered %v: %d packets in %v, %d allowed", answered, p.sent, took, most)
 		}
 	}
