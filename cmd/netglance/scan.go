@@ -295,6 +295,9 @@ func (f scanFlags) targets(ctx context.Context, words []string, own []scan.Inter
 	if len(out) == 0 && len(unresolved) > 0 {
 		return nil, nil, usage(unresolved[0].Hint, "%q: %s", unresolved[0].Source, unresolved[0].Reason)
 	}
+	if len(out) == 0 {
+		return nil, nil, usage("leave -4 and -6 out, or name another target", "no target has an address of the family that was asked for")
+	}
 	if err := scan.CheckCount(out); err != nil {
 		return nil, nil, usage("scan one network after the other", "%w", err)
 	}

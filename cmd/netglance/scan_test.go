@@ -17,6 +17,8 @@ func scanWorld(t *testing.T, out, err *bytes.Buffer) world {
 	t.Helper()
 	w := system()
 	w.out, w.err = out, err
+	state := t.TempDir()
+	w.getenv = func(name string) string { return map[string]string{"XDG_STATE_HOME": state}[name] }
 	w.scanner = func() (*scan.Scanner, error) {
 		return &scan.Scanner{
 			RawTCP:      func() (scan.RawTCP, error) { t.Error("SYNs would have been sent"); return nil, os.ErrPermission },
@@ -53,6 +55,11 @@ func TestScansThatAreRefused(t *testing.T) {
 		"port 0":                                {[]string{"10.0.0.1", "-p", "0"}, `"0" is no port`},
 		"ports and the most common ones":        {[]string{"10.0.0.1", "-p", "22", "--top", "10"}, "--ports and --top exclude each other"},
 		"a negative rate":                       {[]string{"10.0.0.1", "--rate", "-5"}, "use a positive number"},
+		"the other family":                      {[]string{"10.0.0.1", "-6"}, "no target has an address of the family"},
+		"an empty list":                         {[]string{"--targets", os.DevNull}, "no target"},
+		"a recording that isn't there":          {[]string{"10.0.0.1", "--expect", list + ".ng"}, "no such file"},
+		"a recording of this host":              {[]string{"--expect", "../../testdata/hosts/web-1.ng"}, "--expect needs a target"},
+		"changes since nothing":                 {[]string{"10.0.0.1", "--diff"}, "no scan of these targets was saved"},
 		"a recorded host":                       {[]string{"--host", "../../testdata/hosts/web-1.ng"}, "a recorded host answers no packets"},
 		"another command's format":              {[]string{"10.0.0.1", "--format", "sarif"}, "no such format"},
 	} {
