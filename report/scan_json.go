@@ -16,6 +16,8 @@ type scanDocument struct {
 	Since *comparisonJSON `json:"since,omitempty"`
 	// Expected is absent when no recording was given.
 	Expected *expectationJSON `json:"expected,omitempty"`
+	// Routers is absent when they weren't asked, empty when none answered.
+	Routers *[]routerJSON `json:"routers,omitempty"`
 }
 
 type scanJSON struct {
@@ -107,6 +109,10 @@ func ScanJSON(w io.Writer, h Host, s Scan) error {
 		TCP: s.TCP.String(), Probes: s.Sent, Interrupted: s.Interrupted, Silent: s.Silent,
 	}}
 	d.Complete = d.Complete && !s.Interrupted
+	if s.Routers != nil {
+		routers := s.Routers.json()
+		d.Routers = &routers
+	}
 	for _, host := range s.Hosts {
 		d.Hosts = append(d.Hosts, s.hostJSON(host))
 	}

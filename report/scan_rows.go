@@ -24,6 +24,8 @@ type Scan struct {
 	// Expected is how it differs from what a recording of the host says; nil if that
 	// wasn't asked.
 	Expected *Expectation
+	// Routers are the gateways that map ports; nil if they weren't asked.
+	Routers *Routers
 }
 
 // listedPorts is how many ports of one state and reason are listed one by one when

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/internal/golden"
 	"github.com/netglance/netglance/scan"
+	"github.com/netglance/netglance/scan/portmap"
 	"github.com/netglance/netglance/scan/service"
 )
 
@@ -82,6 +84,19 @@ func heldScan() Scan {
 	return s
 }
 
+func behindRouter() Scan {
+	s := ownScan()
+	s.Interrupted = false
+	s.Routers = &Routers{Own: []netip.Addr{addr("192.168.7.20")}, Gateways: []portmap.Gateway{
+		{Addr: addr("192.168.7.1"), Name: "home\x1b[31m router", Model: "R1", External: addr("198.51.100.9"), Protocols: []string{"IGD 2", "NAT-PMP"}, Mappings: []portmap.Mapping{
+			{Protocol: "tcp", External: netip.MustParseAddrPort("198.51.100.9:2222"), Internal: netip.MustParseAddrPort("192.168.7.20:22"), Enabled: true, Description: "ssh", Lease: time.Hour},
+			{Protocol: "udp", External: netip.MustParseAddrPort("198.51.100.9:3074"), Internal: netip.MustParseAddrPort("192.168.7.30:3074"), Remote: addr("203.0.113.5")},
+		}},
+		{Addr: addr("192.168.7.2"), Protocols: []string{"PCP"}},
+	}}
+	return s
+}
+
 func scanOutputs() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"scan.txt": func(w io.Writer) error { return ScanText(w, host(), scanned(), Style{}) },
@@ -96,6 +111,8 @@ func scanOutputs() map[string]func(io.Writer) error {
 		"scan-since.json":  func(w io.Writer) error { return ScanJSON(w, host(), comparedScan()) },
 		"scan-expect.txt":  func(w io.Writer) error { return ScanText(w, host(), heldScan(), Style{Quiet: true}) },
 		"scan-expect.json": func(w io.Writer) error { return ScanJSON(w, host(), heldScan()) },
+		"scan-router.txt":  func(w io.Writer) error { return ScanText(w, host(), behindRouter(), Style{Quiet: true}) },
+		"scan-router.json": func(w io.Writer) error { return ScanJSON(w, host(), behindRouter()) },
 		"scan.xml":         func(w io.Writer) error { return ScanNmap(w, host(), scanned()) },
 	}
 }

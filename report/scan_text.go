@@ -21,7 +21,7 @@ func ScanText(w io.Writer, h Host, s Scan, style Style) error {
 			return err
 		}
 	}
-	if _, err := io.WriteString(w, s.Since.text(style)+s.Expected.text(style)); err != nil || style.Quiet {
+	if _, err := io.WriteString(w, s.Since.text(style)+s.Expected.text(style)+s.Routers.text(style)); err != nil || style.Quiet {
 		return err
 	}
 	if _, err := fmt.Fprintln(w, s.summary()); err != nil {

@@ -34,6 +34,7 @@ type scanFlags struct {
 	rate        int
 	services    bool
 	noDiscovery bool
+	router      bool
 	public      bool
 	file        string
 	save, diff  bool
@@ -65,6 +66,7 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
 		Example: `  sudo netglance scan                           this host
   sudo netglance scan 192.168.1.0/24            what is on the network
   netglance scan printer.lan -p- --services     all ports, and what speaks there
+  sudo netglance scan --router                  this host, and what the router leads to it
   sudo netglance scan 192.168.1.1 -u            the 100 most common UDP ports
   sudo netglance scan 192.168.1.0/24 --diff --save   what changed since the last time
   sudo netglance scan web-1.lan -p- --expect web-1.ng     does it answer as its recorded rules say?
@@ -86,6 +88,7 @@ It sends as fast as the peers answer, and asks twice what stays silent.`,
 	flags.BoolVar(&f.save, "save", false, "keep the answer, to compare later scans with")
 	flags.BoolVar(&f.diff, "diff", false, "what changed since the scan of these targets that was saved last")
 	flags.StringVar(&f.expect, "expect", "", "hold the answers against the host recorded in `FILE`: its sockets and its rules")
+	flags.BoolVar(&f.router, "router", false, "ask the router which ports it leads to hosts behind it (UPnP, NAT-PMP, PCP)")
 	flags.StringVar(&f.file, "targets", "", "read targets from `FILE` too, one a line; - is standard input")
 	return c
 }
@@ -146,6 +149,11 @@ func (a *app) scan(ctx context.Context, f scanFlags, words []string) error {
 		found, compared, unheld := expected.hold(result.Hosts, scanner.Source)
 		answer.Expected = &report.Expectation{Recording: f.expect, Compared: compared, Disagreements: found}
 		missing = append(missing, unheld...)
+	}
+	if f.router && !result.Interrupted {
+		var unread []gaps.Gap
+		answer.Routers, unread = a.routers(ctx, ownAddresses(scanner.Interfaces))
+		missing = append(missing, unread...)
 	}
 	about := a.scannedFrom(missing)
 	earlier.compare(&answer)

@@ -40,8 +40,10 @@ func TestMappingsOfARealRouter(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The router's first process has a child for the host behind it.
-	text := inNamespaces(t, pid, "", "sh", "-c", `exec nsenter --net=/proc/$(cat "$0/host")/ns/net env "$1=192.168.7.1" "$2"`,
-		scratchOf(t, pid), gatewayVariable, self).ok(t)
+	behind := func(command ...string) string {
+		return inNamespaces(t, pid, "", append([]string{"sh", "-c", `exec nsenter --net=/proc/$(cat "$0/host")/ns/net "$@"`, scratchOf(t, pid)}, command...)...).ok(t)
+	}
+	text := behind("env", gatewayVariable+"=192.168.7.1", self)
 	var got []portmap.Gateway
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatalf("%v in %s", err, text)
@@ -57,6 +59,13 @@ func TestMappingsOfARealRouter(t *testing.T) {
 	if m.String() != "2222/tcp → 192.168.7.20:22" || m.External != netip.AddrPortFrom(outside, 2222) || !m.Enabled || m.Remote.IsValid() ||
 		m.Lease <= 0 || m.Lease > time.Hour || !strings.Contains(m.Description, "NAT-PMP") {
 		t.Errorf("%+v", m)
+	}
+	// The command finds the router by the host's own default route.
+	shown := behind(netglance, "scan", "--router", "-p", "22", "-q")
+	for _, line := range []string{"router 192.168.7.1 · home router · ", "outside 11.0.0.9 · IGD 2, NAT-PMP, PCP\n", "\n  2222/tcp → 192.168.7.20:22 this host, for "} {
+		if !strings.Contains(shown, line) {
+			t.Errorf("nothing says %q:\n%s", line, shown)
+		}
 	}
 	if to := g.To([]netip.Addr{netip.MustParseAddr("192.168.7.20")}); len(to) != 1 {
 		t.Errorf("%v", to)
