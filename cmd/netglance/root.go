@@ -95,7 +95,11 @@ can reach it and by which rule, and whether that is intended. It only reads.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("see: "+c.CommandPath()+" --help", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
-	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newDiff(a), newRecord(a), newScan(a), newVersion(a))
+	root.AddCommand(newFirewall(a), newListeners(a), newPolicy(a), newDiff(a), newRecord(a), newScan(a), newVersion(a), newMan())
+	completeFlags(root)
+	if err := root.RegisterFlagCompletionFunc("format", completeFormat); err != nil {
+		panic(err) // the flag is not there: every run would say so
+	}
 	return root
 }
 
