@@ -17,9 +17,6 @@ type Probe struct {
 	SourcePort, Port uint16
 }
 
-// sender is the end that the probe comes from.
-func (p Probe) sender() netip.AddrPort { return netip.AddrPortFrom(p.From, p.SourcePort) }
-
 func (p Probe) String() string {
 	return fmt.Sprintf("%s via %s from %s to %s", protocolName(p.Protocol), p.Via,
 		netip.AddrPortFrom(p.From, p.SourcePort), netip.AddrPortFrom(p.To, p.Port))

@@ -142,7 +142,7 @@ func (p *Prober) Local(probe Probe, act func(number uint32) (outcome Outcome, to
 	if err != nil || told {
 		return outcome, err
 	}
-	r := round{base: number, probes: []Probe{probe}, outcomes: make([]Outcome, 1)}
+	r := round{base: number, outcomes: make([]Outcome, 1)}
 	err = p.collect(&r)
 	return r.outcomes[0], err
 }
@@ -175,7 +175,7 @@ func (p *Prober) sendBatch(probes []Probe, outcomes []Outcome) (int, error) {
 		count++
 	}
 	p.next += uint32(count)
-	r := round{base: base, probes: probes[:count], outcomes: outcomes[:count]}
+	r := round{base: base, outcomes: outcomes[:count]}
 	if err := p.collect(&r); err != nil {
 		return 0, err
 	}
@@ -216,7 +216,6 @@ func (p *Prober) write(link *Link, s segment) error {
 // A round is one batch's probes on their way. Theirs are the numbers from base on.
 type round struct {
 	base     uint32
-	probes   []Probe
 	outcomes []Outcome
 	// forwarded are the packets that left, each to be answered by its far end.
 	forwarded []departure
@@ -324,13 +323,13 @@ func (r *round) saw(s sighting, link *Link) {
 }
 
 // sawAnswer notes an answer. The far end's to a forwarded probe may be answered
-// itself, by a SYN proxy: only what goes to the sender counts.
+// itself, by a SYN proxy: what goes to the far end doesn't count.
 func (r *round) sawAnswer(number uint32, to netip.AddrPort, link *Link) {
 	o := r.outcome(number)
 	switch {
 	case r.open(o):
 		*o = Outcome{Kind: Accepted, Via: link.Name}
-	case o != nil && o.Kind == Forwarded && to == r.probes[number-r.base].sender():
+	case o != nil && o.Kind == Forwarded && to != o.To:
 		o.Answered = true
 	}
 }
