@@ -42,7 +42,9 @@ func (w *walker) answerAccepted(p *packet, live bdd.Node) bdd.Node {
 		a.mark = p.mark
 	}
 	w.fromListener(a, p)
-	w.whileAnswering(AnswerLost, func() { live = w.pastSockets(p, FromSocket, live) })
+	if a.ofSocket {
+		w.whileAnswering(AnswerLost, func() { live = w.pastSockets(p, FromSocket, live) })
+	}
 	return w.leave(a, p, live, AnswerLost)
 }
 

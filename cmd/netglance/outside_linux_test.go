@@ -29,6 +29,7 @@ func newOutsideHost(t *testing.T) outsideHost {
 	ns := kerneltest.New(t, kerneltest.Layout{
 		Interfaces: []kerneltest.Interface{{Name: "eth0", Addresses: []string{"192.0.2.1/24", "2001:db8::1/64"}}, {Name: "eth1", Addresses: []string{"198.51.100.1/24"}}},
 		Routes:     []string{"default via 192.0.2.254 dev eth0", "default via 2001:db8::ff dev eth0"},
+		Sysctls:    map[string]string{"ipv4/tcp_syncookies": "1"}, // a cookie belongs to no socket, and meets no program of one
 	})
 	if err := ns.NFT("table inet filter {\nchain input {\ntype filter hook input priority 0; policy drop;\nmeta l4proto ipv6-icmp accept\ntcp dport 80 accept\n}\n}"); err != nil {
 		t.Fatal(err)
@@ -310,6 +311,15 @@ func TestAProgramOfACgroupIsForTheSocketsMadeInIt(t *testing.T) {
 	if got := h.explain("eth0", "192.0.2.1", 6379).Verdict; got != "accept" {
 		t.Errorf("without a program: %s", got)
 	}
+	answers, err := kerneltest.AttachCgroup(dir, unix.BPF_CGROUP_INET_EGRESS, h.load(unix.BPF_PROG_TYPE_CGROUP_SKB, unix.BPF_CGROUP_INET_EGRESS, "sd_fw_egress", kerneltest.Returns(0)))
+	h.must(err)
+	if got := h.kernel("eth0", "192.0.2.1", 6379); got != "dropped" {
+		t.Errorf("answers that are dropped: the kernel: %s", got)
+	}
+	if got := h.explain("eth0", "192.0.2.1", 6379); got.Verdict != "conditional" || !strings.Contains(fmt.Sprint(got.Conditions), "(sd_fw_egress) of cgroup") {
+		t.Errorf("answers that are dropped: %+v", got)
+	}
+	unix.Close(answers)
 	fd := h.load(unix.BPF_PROG_TYPE_CGROUP_SKB, unix.BPF_CGROUP_INET_INGRESS, "sd_fw_ingress", kerneltest.Returns(0))
 	h.holds(kerneltest.AttachCgroup(filepath.Dir(dir), unix.BPF_CGROUP_INET_INGRESS, fd)) // above the socket's own
 	if got := h.kernel("eth0", "192.0.2.1", 6379); got != "dropped" {
