@@ -1,11 +1,13 @@
 package correlate
 
+import "net/netip"
+
 // hairpins tells of packets that are sent back by the link that they came in by,
 // as a container's own to a port that is published on its host.
 func (w writer) hairpins() {
 	for _, r := range w.e.Reach {
 		if d := r.DeliveredTo; d != nil && d.Interface == r.Interface && reaches(r.Part) != never && !fromLinkOnly(r) {
-			w.add("hairpin", "what comes in by %s is sent back out of it%s (hairpin)", r.Interface, w.inPlace(*d))
+			w.add("hairpin", "what comes in by %s is sent back out of it, to %s%s (hairpin)", r.Interface, netip.AddrPortFrom(d.Address, d.Port), w.inPlace(*d))
 		}
 	}
 }

@@ -153,3 +153,11 @@ func TestDockerGoesAroundUFW(t *testing.T) {
 		})
 	}
 }
+
+func TestDockerGoesAroundFirewalld(t *testing.T) {
+	ports, _ := managed(t, "nft", "firewalld docker")
+	labelsAre(t, ports, map[int]string{8080: "exposed"})
+	if !ports[8080].has("bypasses", "firewalld") {
+		t.Errorf("8080 doesn't say that it bypasses firewalld: %v", ports[8080].Reasons)
+	}
+}

@@ -56,7 +56,7 @@ func TestWithoutPrivilegeNothingIsGuessed(t *testing.T) {
 		says    string
 	}{
 		{"firewall --fail-on exposed", 3, "not enough could be read to judge"},
-		{"firewall --fail-on unknown", 1, "7 ports are unknown"},
+		{"firewall --fail-on unknown", 1, "7 findings to act on"},
 		{"firewall --fail-on exposed -p 5432", 0, ""},
 		{"firewall rules", 0, "no permission to read the rules"},
 		{"firewall explain 22/tcp --from 10.1.2.3", 0, "no permission to read the rules"},
