@@ -329,7 +329,7 @@ func (r *round) sawAnswer(number uint32, to netip.AddrPort, link *Link) {
 	switch {
 	case r.open(o):
 		*o = Outcome{Kind: Accepted, Via: link.Name}
-	case o != nil && o.Kind == Forwarded && to != o.To:
+	case o != nil && o.Kind == Forwarded && (to != o.To || o.From == o.To):
 		o.Answered = true
 	}
 }
