@@ -128,7 +128,7 @@ func server(s correlate.Served) string {
 }
 
 // addenda are the reasons that a reader must not miss, whatever comes first.
-var addenda = []string{"bypasses", "loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded", "nobody_behind", "predicted"}
+var addenda = []string{"bypasses", "loopback_reached", "at_times", "sender_chooses", "condition", "probable_client", "redirected", "forwarded", "nobody_behind", "predicted", "router_leads_here"}
 
 // why is the first reason, with what must not be missed.
 func why(e correlate.Exposure) string {

@@ -12,7 +12,7 @@ import (
 func newFirewall(a *app) *cobra.Command {
 	var chosen selection
 	var judging judging
-	var verify, scan bool
+	var verify, scan, router bool
 	c := &cobra.Command{
 		Use:   "firewall",
 		Short: "What is open here, to whom, by which rule, and is it meant to be?",
@@ -71,6 +71,16 @@ security group, a router) is not looked at.
 					return a.scanPorts(c.Context(), chosen, s, ports, e)
 				}
 			}
+			if router {
+				before := probe
+				probe = func(ports []correlate.Exposure, s *survey, e evaluator) ([]correlate.Exposure, error) {
+					ports, err := before(ports, s, e)
+					if err != nil {
+						return nil, err
+					}
+					return a.led(c.Context(), s, ports)
+				}
+			}
 			return a.firewall(chosen, &judging, verify, probe)
 		},
 	}
@@ -81,6 +91,7 @@ security group, a router) is not looked at.
 	judging.register(c.Flags())
 	c.Flags().BoolVar(&verify, "verify", false, "ask a real kernel too, in a throwaway copy of the host (netglance firewall verify --help)")
 	c.Flags().BoolVar(&scan, "scan", false, "ask the ports of this host too, over lo, and say where the answers disagree with the rules")
+	c.Flags().BoolVar(&router, "router", false, "ask the router too, and say which of its ports lead to one of this host's")
 	c.AddCommand(newExplain(a), newRules(a), newVerify(a))
 	return c
 }

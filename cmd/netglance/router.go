@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/netglance/netglance/correlate"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/rtnetlink"
 	"github.com/netglance/netglance/gaps"
@@ -64,4 +65,21 @@ func ownAddresses(interfaces []scan.Interface) (out []netip.Addr) {
 		}
 	}
 	return out
+}
+
+// led notes at each row which ports of the router lead to it.
+func (a *app) led(ctx context.Context, s *survey, ports []correlate.Exposure) ([]correlate.Exposure, error) {
+	if len(a.ruleNames) > 0 || a.host != "" || a.root != "" || a.allNamespaces || a.netns != "" {
+		return nil, usage("run it on the host itself", "--router asks the router of this host: a recording, rules that run nowhere and other namespaces have none")
+	}
+	scanner, err := a.scanner()
+	if err != nil {
+		return nil, internal(err)
+	}
+	found, missing := a.routers(ctx, ownAddresses(scanner.Interfaces))
+	s.about.Gaps = append(s.about.Gaps, missing...)
+	if found == nil {
+		return ports, nil
+	}
+	return correlate.Routed(ports, found.Gateways, found.Own), nil
 }

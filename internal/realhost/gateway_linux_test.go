@@ -33,7 +33,7 @@ func readGateway(gateway string, out io.Writer) int {
 }
 
 func TestMappingsOfARealRouter(t *testing.T) {
-	requirePackages(t, map[string]string{"miniupnpd": "miniupnpd-nftables", "nft": "nftables", "ss": "iproute2"})
+	requirePackages(t, map[string]string{"miniupnpd": "miniupnpd-nftables", "nft": "nftables", "ss": "iproute2", "busybox": "busybox-static"})
 	pid := startServices(t, "testdata/gateway.sh")
 	self, err := os.Executable()
 	if err != nil {
@@ -66,6 +66,9 @@ func TestMappingsOfARealRouter(t *testing.T) {
 		if !strings.Contains(shown, line) {
 			t.Errorf("nothing says %q:\n%s", line, shown)
 		}
+	}
+	if rows := columns(behind(netglance, "firewall", "--router", "-p", "22")); !strings.Contains(fmt.Sprint(rows["22/tcp"]), "the router 192.168.7.1 leads port 2222/tcp of 11.0.0.9 to 192.168.7.20:22") {
+		t.Errorf("the row is %q", rows["22/tcp"])
 	}
 	if to := g.To([]netip.Addr{netip.MustParseAddr("192.168.7.20")}); len(to) != 1 {
 		t.Errorf("%v", to)

@@ -52,6 +52,8 @@ for _ in $(seq 300); do
 done
 # NAT-PMP: map TCP 2222 outside to 22, for an hour (RFC 6886, 3.3).
 at_host bash -c 'exec 3<>/dev/udp/192.168.7.1/5351; printf "\0\2\0\0\0\26\10\256\0\0\16\20" >&3; timeout 5 head -c 16 <&3 >answer'
+at_host busybox nc -ll -p 22 -e cat &
+for _ in $(seq 100); do [ -z "$(at_host ss -Hlnt 'sport = 22')" ] || break; sleep 0.05; done
 echo $host >host
 [ -s answer ] || { cat log >&2; exit 1; }
 echo ready
