@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -75,8 +76,8 @@ var reasonKinds = map[string]Kind{"conflict": KindConflict}
 // Findings are what the ports and the assertions give cause to look at, those of the
 // worst kind first, with the policy's suppressions applied.
 func Findings(in Input, ports []Exposure, asserted []Asserted) []Finding {
-	s := severities{addresses.New(), addresses.Set{}}
-	s.inside = s.space.Of(append(noSources(in.Network), policy.Private...)...)
+	s := severities{space: addresses.New(), networks: append(noSources(in.Network), policy.Private...)}
+	s.inside = s.space.Of(s.networks...)
 	var out []Finding
 	for i := range ports {
 		out = append(out, s.ofPort(&ports[i])...)
@@ -202,8 +203,17 @@ func suppressedBy(p *policy.Policy, f Finding, now time.Time) *policy.Suppressio
 
 // severities knows which sources are somebody's own network.
 type severities struct {
-	space  *addresses.Space
-	inside addresses.Set
+	space    *addresses.Space
+	inside   addresses.Set
+	networks []netip.Prefix // inside's
+}
+
+// foreign says that a prefix is of nobody's own network, without the cost of sets:
+// most exposed ports have one among their first.
+func (s severities) foreign(prefixes []netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes[:min(8, len(prefixes))], func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(s.networks, p.Overlaps)
+	})
 }
 
 // sensitive are services that trust who reaches them, or that hold what others
@@ -216,6 +226,10 @@ func (s severities) exposed(e *Exposure) Severity {
 	severity := Medium
 	for _, r := range e.Reach {
 		if reaches(r.Part) != surely || r.Declared != Undeclared {
+			continue
+		}
+		if len(r.Outside) == 0 && len(r.Sources.Sets) == 0 && s.foreign(r.Sources.Prefixes) {
+			severity = High
 			continue
 		}
 		from := sourceSet(s.space, r.Sources, r.Family)

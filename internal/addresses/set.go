@@ -21,10 +21,28 @@ const namedLevel = 128
 type Space struct {
 	m     *bdd.Manager
 	named map[string]int
+	// made are the sets of long lists: a host's ports have few that differ.
+	made map[listKey][]madeSet
 }
 
+// A listKey tells most lists of prefixes apart.
+type listKey struct {
+	length              int
+	first, middle, last netip.Prefix
+}
+
+type madeSet struct {
+	of  []netip.Prefix
+	set Set
+}
+
+// longList is from how many prefixes on a list is worth remembering.
+const longList = 8
+
 // New makes a Space without bounds.
-func New() *Space { return &Space{m: bdd.New(), named: make(map[string]int)} }
+func New() *Space {
+	return &Space{m: bdd.New(), named: make(map[string]int), made: make(map[listKey][]madeSet)}
+}
 
 // NewBounded makes a Space for sets that somebody else wrote: see Full.
 func NewBounded(nodes, steps int) *Space {
@@ -51,8 +69,23 @@ func Family(family int) Set {
 	return Set{six: bdd.True}
 }
 
-// Of is the addresses in any of the prefixes.
+// Of is the addresses in any of the prefixes. The list is kept, and not to be changed.
 func (s *Space) Of(prefixes ...netip.Prefix) Set {
+	if len(prefixes) < longList {
+		return s.of(prefixes)
+	}
+	key := listKey{len(prefixes), prefixes[0], prefixes[len(prefixes)/2], prefixes[len(prefixes)-1]}
+	for _, known := range s.made[key] {
+		if slices.Equal(known.of, prefixes) {
+			return known.set
+		}
+	}
+	set := s.of(prefixes)
+	s.made[key] = append(s.made[key], madeSet{prefixes, set})
+	return set
+}
+
+func (s *Space) of(prefixes []netip.Prefix) Set {
 	var out Set
 	sorted := slices.Clone(prefixes)
 	slices.SortFunc(sorted, func(a, b netip.Prefix) int { return cmp.Or(a.Addr().Compare(b.Addr()), a.Bits()-b.Bits()) })

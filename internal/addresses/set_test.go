@@ -109,3 +109,19 @@ func TestABoundIsMetBeforeMemoryIs(t *testing.T) {
 		t.Error("4,000 addresses fit into 1,000 nodes")
 	}
 }
+
+// Lists that look alike at both ends and in the middle are different sets.
+func TestARememberedSetIsThatOfItsOwnList(t *testing.T) {
+	s := New()
+	list := func(odd string) (out []netip.Prefix) {
+		for i := range 12 {
+			out = append(out, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i), 0, 0}), 16))
+		}
+		out[3] = netip.MustParsePrefix(odd)
+		return out
+	}
+	a, b := s.Of(list("192.0.2.0/24")...), s.Of(list("198.51.100.0/24")...)
+	if a == b || s.Of(list("192.0.2.0/24")...) != a {
+		t.Error("a list was taken for another")
+	}
+}
