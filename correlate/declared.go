@@ -7,6 +7,7 @@ import (
 	"github.com/netglance/netglance/correlate/policy"
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/internal/addresses"
+	"github.com/netglance/netglance/listeners"
 )
 
 // maxOutside bounds the sources that are told to be outside of the policy.
@@ -110,6 +111,24 @@ func (t *intent) list(s addresses.Set) []netip.Prefix {
 	return list
 }
 
+// owned says whether the owner that an entry asks for holds the port, or is whom
+// all that hold it serve: a container behind docker-proxy, or behind rules alone.
+func owned(o policy.Owner, e *Exposure) policy.Match {
+	direct := o.Owns(e.Owners, e.Kernel)
+	holds := func(p listeners.Process) bool { return !p.Proxies() }
+	if direct == policy.Fits || len(e.Served) == 0 || slices.ContainsFunc(e.Owners, holds) {
+		return direct
+	}
+	worst := policy.Fits
+	for _, s := range e.Served {
+		if s.Unsure {
+			worst = min(worst, policy.Unsure)
+		}
+		worst = min(worst, o.Owns(s.Owners, s.Kernel))
+	}
+	return worst
+}
+
 // allowed are the sources that the policy allows to come in by the reach's way:
 // surely, or if the owners, which could not be seen, are those that it names.
 func (t *intent) allowed(e *Exposure, r Reach) (sure, maybe addresses.Set, entries []policy.Entry) {
@@ -124,7 +143,7 @@ func (t *intent) allowed(e *Exposure, r Reach) (sure, maybe addresses.Set, entri
 		if t.space.And(from, addresses.Family(r.Family)).Empty() {
 			continue
 		}
-		switch entry.Owner.Owns(e.Owners, e.Kernel) {
+		switch owned(entry.Owner, e) {
 		case policy.Differs:
 			continue
 		case policy.Fits:

@@ -204,3 +204,29 @@ func TestAnIPv6AddressOnTheLinkAloneAsksForNoIPv6(t *testing.T) {
 		t.Errorf("%s: %s", got.Outcome, got.Why)
 	}
 }
+
+// Docker's proxy holds the port for the container that the policy allows.
+func TestWhomAProxyServesOwnsThePort(t *testing.T) {
+	proxy := listeners.Process{PID: 7, Name: "docker-proxy", Executable: "/usr/bin/docker-proxy", Command: []string{"/usr/bin/docker-proxy", "-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", "22", "-container-ip", "172.17.0.2", "-container-port", "80"}}
+	nginx := listeners.Process{PID: 8, Name: "nginx", Container: listeners.Container{ID: "0123456789abcdef", Runtime: "docker", Image: "nginx:1.25"}}
+	if !proxy.Proxies() {
+		t.Fatal("docker-proxy is no proxy")
+	}
+	image := policy.Owner{Image: "nginx:*"}
+	for _, c := range []struct {
+		name string
+		e    Exposure
+		want policy.Match
+	}{
+		{"behind the proxy", Exposure{Owners: []listeners.Process{proxy}, Served: []Served{{Owners: []listeners.Process{nginx}}}}, policy.Fits},
+		{"behind rules alone", Exposure{Served: []Served{{Owners: []listeners.Process{nginx}}}}, policy.Fits},
+		{"somebody who is no proxy", Exposure{Owners: []listeners.Process{{PID: 9, Name: "nc"}}, Served: []Served{{Owners: []listeners.Process{nginx}}}}, policy.Differs},
+		{"another one behind it too", Exposure{Owners: []listeners.Process{proxy}, Served: []Served{{Owners: []listeners.Process{nginx}}, {Owners: []listeners.Process{{PID: 9, Name: "nc"}}}}}, policy.Differs},
+		{"perhaps others", Exposure{Owners: []listeners.Process{proxy}, Served: []Served{{Owners: []listeners.Process{nginx}, Unsure: true}}}, policy.Unsure},
+		{"nobody knows behind it", Exposure{Owners: []listeners.Process{proxy}}, policy.Differs},
+	} {
+		if got := owned(image, &c.e); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}

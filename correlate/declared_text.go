@@ -51,7 +51,7 @@ func (w writer) notAllowed(open []Reach) {
 		switch {
 		case t.expired[i]:
 			w.add("policy_expired", "%s allowed it until %s", e.At, e.Until.Format(time.DateOnly))
-		case e.Owner.Owns(w.e.Owners, w.e.Kernel) == policy.Differs:
+		case owned(e.Owner, w.e) == policy.Differs:
 			w.add("policy_owner", "%s allows it for %s, who doesn't hold it, or not alone", e.At, ownerWords(e.Owner))
 		default:
 			holds = true

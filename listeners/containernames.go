@@ -29,7 +29,7 @@ type namingHost interface {
 // their ids: Docker's API knows the names, where it may be asked, and a monitor
 // like conmon has its container's name on its command line.
 func nameContainers(host namingHost, all func(yield func(c *Container, pid int) bool)) {
-	var docker map[string]string
+	var docker map[string]dockerContainer
 	asked := false
 	for c, pid := range all {
 		switch {
@@ -38,15 +38,18 @@ func nameContainers(host namingHost, all func(yield func(c *Container, pid int) 
 			if !asked {
 				docker, asked = dockerNames(host), true
 			}
-			c.Name = docker[c.ID]
+			c.Name, c.Image = docker[c.ID].name, docker[c.ID].image
 		case c.Runtime == "podman":
 			c.Name = monitorsName(host, pid, c.ID)
 		}
 	}
 }
 
-// dockerNames are the names by the full ids. Names are no gap: the id is there.
-func dockerNames(host namingHost) map[string]string {
+// A dockerContainer is what Docker tells of a container beside its id.
+type dockerContainer struct{ name, image string }
+
+// dockerNames are the names and images by the full ids. Names are no gap: the id is there.
+func dockerNames(host namingHost) map[string]dockerContainer {
 	text, err := host.Containers()
 	if err != nil {
 		return nil
@@ -56,23 +59,26 @@ func dockerNames(host namingHost) map[string]string {
 
 // parseContainers reads the answer to GET /containers/json (Docker Engine API
 // v1.24 and later). Of a container's names, one with two slashes is a link's.
-func parseContainers(text []byte) map[string]string {
+func parseContainers(text []byte) map[string]dockerContainer {
 	var list []struct {
 		ID    string `json:"Id"`
 		Names []string
+		Image string
 	}
 	if json.Unmarshal(text, &list) != nil {
 		return nil
 	}
-	names := make(map[string]string, len(list))
+	all := make(map[string]dockerContainer, len(list))
 	for _, c := range list {
+		one := dockerContainer{image: c.Image}
 		for _, name := range c.Names {
-			if bare, ok := strings.CutPrefix(name, "/"); ok && !strings.Contains(bare, "/") && names[c.ID] == "" {
-				names[c.ID] = bare
+			if bare, ok := strings.CutPrefix(name, "/"); ok && !strings.Contains(bare, "/") && one.name == "" {
+				one.name = bare
 			}
 		}
+		all[c.ID] = one
 	}
-	return names
+	return all
 }
 
 // maxAncestors is how far above a process its container's monitor is looked for.

@@ -126,4 +126,6 @@ type Container struct {
 	Pod     string // Kubernetes pod uid, or the id of podman's pod
 	// Name is what people call it, where Docker or a monitor told; else empty.
 	Name string
+	// Image is what it was made of, where Docker told; else empty.
+	Image string
 }

@@ -28,7 +28,7 @@ a port is intentional exactly when every source that can reach it is declared.
     - service: ssh                      # or port: 22/tcp, 8000-8100/tcp, [80/tcp, 443/tcp]
       from: [office, 10.0.0.0/8]        # default: anywhere; also private, 192.0.2.1-192.0.2.9
       via: eth*                         # default: every interface
-      owner: {unit: ssh.service}        # also process, user, container
+      owner: {unit: ssh.service}        # also process, user, container, image; * stands for any characters but /
       reason: administration
       responsible: ops@example.com
       until: 2027-01-31                 # then it is a finding (expired)

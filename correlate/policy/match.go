@@ -83,19 +83,29 @@ func (o Owner) fits(p listeners.Process) Match {
 	need(o.Unit, p.Unit, p.UserUnit, p.SocketUnit)
 	need(o.User, p.User)
 	if o.Container != "" {
-		worst = min(worst, container(o.Container, p.Container.ID))
+		worst = min(worst, container(o.Container, p.Container))
 	}
 	if o.Image != "" {
-		worst = min(worst, Unsure)
-		if p.Container.ID == "" {
-			worst = Differs
-		}
+		worst = min(worst, image(o.Image, p.Container))
 	}
 	return worst
 }
 
-func container(pattern, id string) Match {
-	if id != "" && (matches(pattern, id) || len(pattern) >= 12 && strings.HasPrefix(id, pattern)) {
+func container(pattern string, c listeners.Container) Match {
+	if c.ID != "" && (matches(pattern, c.ID) || matches(pattern, c.Name) || len(pattern) >= 12 && strings.HasPrefix(c.ID, pattern)) {
+		return Fits
+	}
+	return Differs
+}
+
+// image is known where Docker tells it.
+func image(pattern string, c listeners.Container) Match {
+	switch {
+	case c.ID == "":
+		return Differs
+	case c.Image == "":
+		return Unsure
+	case matches(pattern, c.Image):
 		return Fits
 	}
 	return Differs

@@ -11,6 +11,8 @@ func TestEveryOwnerMustBeTheOneThatIsAllowed(t *testing.T) {
 	systemd := listeners.Process{PID: 1, Name: "systemd", User: "root", Unit: "init.scope", SocketUnit: "ssh.socket"}
 	other := listeners.Process{PID: 9, Name: "nc", Executable: "/usr/bin/nc", User: "alice", Unit: "session-3.scope"}
 	inContainer := listeners.Process{PID: 10, Name: "nginx", Container: listeners.Container{ID: "0123456789abcdef0123", Runtime: "docker"}}
+	named := inContainer
+	named.Container.Name, named.Container.Image = "web-1", "nginx:1.25"
 	for _, c := range []struct {
 		name   string
 		owner  Owner
@@ -33,6 +35,10 @@ func TestEveryOwnerMustBeTheOneThatIsAllowed(t *testing.T) {
 		{"a container by its first digits", Owner{Container: "0123456789ab"}, []listeners.Process{inContainer}, false, Fits},
 		{"too few digits", Owner{Container: "01"}, []listeners.Process{inContainer}, false, Differs},
 		{"no container", Owner{Container: "*"}, []listeners.Process{sshd}, false, Differs},
+		{"a container by its name", Owner{Container: "web-*"}, []listeners.Process{named}, false, Fits},
+		{"a container of another name", Owner{Container: "db"}, []listeners.Process{named}, false, Differs},
+		{"an image", Owner{Image: "nginx:1.*"}, []listeners.Process{named}, false, Fits},
+		{"another image", Owner{Image: "redis:*"}, []listeners.Process{named}, false, Differs},
 		{"an image that can't be told", Owner{Image: "nginx:*"}, []listeners.Process{inContainer}, false, Unsure},
 		{"an image, and no container", Owner{Image: "nginx:*"}, []listeners.Process{sshd}, false, Differs},
 	} {
