@@ -30,8 +30,10 @@ type hostSweep struct {
 	// dense is how many of the last probes were answered, from 0 to 1.
 	dense float64
 	slow  slowPass
-	done  bool
-	err   error
+	// unsent counts the probes that could not be sent.
+	unsent int
+	done   bool
+	err    error
 }
 
 // A canary is a port that is known to answer. It is asked again among probes that

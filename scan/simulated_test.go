@@ -2,6 +2,8 @@ package scan
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -271,5 +273,38 @@ func TestWhatWasNotAskedIsLeftOut(t *testing.T) {
 	got := groups("tcp", s.ports, s.hosts[0].reasons)
 	if n := count(got, Reset); n < 500 || n > 5000 || count(got, SynAck) != 3 || len(got) != 2 {
 		t.Errorf("%v", got)
+	}
+}
+
+// noWay is a network to which nothing can be sent.
+type noWay struct {
+	*peer
+	err error
+}
+
+func (n noWay) send(probes []probe, _ func(answer)) (int, error) {
+	n.sent++
+	return 0, n.err
+}
+
+func TestAHostWithoutARouteIsGivenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		most int
+	}{
+		"no route":             {errors.New("network is unreachable"), hopeless},
+		"forbidden, each port": {fs.ErrPermission, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := noWay{newPeer(nil), c.err}
+			s := newSweep("tcp", p, allPorts()[:1000], []netip.Addr{netip.MustParseAddr("192.0.2.1")}, 5)
+			s.now = func() time.Time { return p.clock }
+			if err := s.run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if got := groups("tcp", s.ports, s.hosts[0].reasons); count(got, NotSent) != 1000 || p.sent != c.most || s.hosts[0].err != c.err {
+				t.Errorf("%v after %d attempts, %v", got, p.sent, s.hosts[0].err)
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package scan
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net/netip"
 	"time"
 )
@@ -53,6 +55,8 @@ const (
 	batchSize   = 256
 	// mostPasses ends the retries of a host that loses answers all the time.
 	mostPasses = 6
+	// hopeless is how many probes can't be sent before a host is given up.
+	hopeless = 16
 	// denseEnough: where nearly all ports answer, one that doesn't was probably lost.
 	denseEnough = 0.75
 )
@@ -292,6 +296,10 @@ func (s *sweep) notSent(p probe, err error) {
 		return
 	}
 	f.host.settle(f.port, NotSent)
+	// Its own rules may forbid the host one port and not the other; else there is no way.
+	if f.host.unsent++; f.host.unsent >= hopeless && f.host.smoothed == 0 && !errors.Is(err, fs.ErrPermission) {
+		f.host.finish(NotSent)
+	}
 }
 
 // heard takes an answer in.
