@@ -166,7 +166,7 @@ func (e *Evaluator) Redirections(q firewall.Query) []firewall.Redirection {
 	q.Port, q.Source = 0, netip.Addr{}
 	w := e.walk()
 	defer e.spaces.Put(w.s)
-	if w.unfiltered(link) != "" {
+	if skipped, _ := w.unfiltered(link); skipped == firewall.AllPackets {
 		return nil
 	}
 	var found []firewall.Redirection

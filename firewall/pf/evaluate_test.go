@@ -80,6 +80,7 @@ func TestWhatDecides(t *testing.T) {
 		{"pass rdr-to only if it decides", OpenBSD, "block\npass in proto tcp to port 80 rdr-to 10.1.0.1 port 22\npass in proto tcp to port 80", web, "accept: pass in proto tcp from any to any port = 80 flags S/SA → 203.0.113.5:80"},
 		{"old rdr comes before the filter", FreeBSD, "rdr on em0 proto tcp to port 80 -> 127.0.0.1 port 8080\nblock in\npass in proto tcp to port 80", web, "drop: block drop in all"},
 		{"and the filter sees the new port", FreeBSD, "rdr on em0 proto tcp to port 80 -> 127.0.0.1 port 8080\nblock in\npass in proto tcp to port 8080", web, "accept: pass in proto tcp from any to any port = 8080 flags S/SA keep state → 127.0.0.1:8080"},
+		{"a translation makes state, so the answer gets out", FreeBSD, "rdr on em0 proto tcp to port 80 -> 127.0.0.1 port 8080\nblock out", web, "accept: no rule matches: the default is to pass → 127.0.0.1:8080"},
 		{"rdr pass goes past the filter", FreeBSD, "rdr pass on em0 proto tcp to port 80 -> 127.0.0.1 port 8080\nblock in", web, "accept: rdr pass on em0 inet proto tcp from any to any port = 80 -> 127.0.0.1 port 8080 → 127.0.0.1:8080"},
 		{"the first translation counts", FreeBSD, "no rdr on em0 proto tcp from 198.51.100.0/24 to port 80\nrdr pass on em0 proto tcp to port 80 -> 127.0.0.1 port 8080\nblock in", web, "drop: block drop in all"},
 		{"a port range keeps its distance", FreeBSD, "rdr pass on em0 proto tcp to port 80:90 -> 127.0.0.1 port 8080:*", web, "accept: rdr pass on em0 inet proto tcp from any to any port 80:90 -> 127.0.0.1 port 8080:8090 → 127.0.0.1:8080"},
@@ -142,6 +143,20 @@ func answerText(x firewall.Explanation) string {
 		}
 	}
 	return text
+}
+
+func TestGroupsThatNobodyToldMayBeSkipped(t *testing.T) {
+	n := home(t)
+	for i := range n.Interfaces {
+		n.Interfaces[i].GroupNames = nil
+	}
+	rs, err := Parse("pf.conf", []byte("set skip on lan\nblock"), Options{Dialect: OpenBSD, Network: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := answerText(ask(t, NewEvaluator(rs, n), inside)); !strings.HasPrefix(got, "conditional") {
+		t.Error(got)
+	}
 }
 
 func TestThePartitionNamesEverySource(t *testing.T) {

@@ -17,6 +17,8 @@ type packet struct {
 	source, destination, sourcePort, port firewall.Field
 	// asked is the port that the question is about, before any translation.
 	asked firewall.Field
+	// translated are the packets that old translation rules have changed.
+	translated firewall.PacketSet
 	// flags are TCP's: SYN alone for a first packet.
 	flags              uint8
 	icmpType, icmpCode int

@@ -214,7 +214,7 @@ func (v *reviewer) crossings() []crossing {
 		for _, name := range sorted {
 			fmt.Fprint(&signature, w.isLink(link, name), " ")
 		}
-		if w.unfiltered(link) != "" || seen[signature.String()] {
+		if skipped, _ := w.unfiltered(link); skipped == firewall.AllPackets || seen[signature.String()] {
 			continue
 		}
 		seen[signature.String()] = true

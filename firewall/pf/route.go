@@ -55,11 +55,9 @@ func (w *walk) deliver(p *packet, to netip.Addr, m match, stateful bool) {
 
 // answered are the packets whose answer gets out. The others meet silence.
 func (w *walk) answered(p *packet, live firewall.PacketSet) firewall.PacketSet {
-	if w.unfiltered(p.link) != "" {
-		return live
-	}
+	skipped, _ := w.unfiltered(p.link)
 	r := p.reply()
-	for _, m := range w.filter(r, live) {
+	for _, m := range w.filter(r, w.s.Diff(live, skipped)) {
 		lost := m.failed || m.rule != nil && m.rule.Action == Block || m.rule == nil && w.e.rules.DefaultBlock
 		switch {
 		case m.undecided:
@@ -121,14 +119,12 @@ func (w *walk) wayOut(to netip.Addr) (*firewall.Interface, bool) {
 func (w *walk) forward(p *packet, to netip.Addr, out *firewall.Interface, in match) {
 	c := p.through(out)
 	delivery := &firewall.Delivery{Address: to, Port: w.onePort(p), Interface: out.Name}
-	if w.unfiltered(out) != "" {
-		w.accept(in, in.set, delivery)
-		return
-	}
-	live := in.set
+	skipped, _ := w.unfiltered(out)
+	live := w.s.Diff(in.set, skipped)
 	passed := w.outgoingTranslations(c, live)
-	w.accept(in, passed, delivery)
-	for _, m := range w.filter(c, w.s.Diff(live, passed)) {
+	live = w.s.Diff(live, passed)
+	w.accept(in, w.s.Diff(in.set, live), delivery)
+	for _, m := range w.filter(c, live) {
 		d := w.decision(m)
 		switch {
 		case m.undecided:

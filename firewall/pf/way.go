@@ -22,10 +22,10 @@ func (w *walk) inbound(q firewall.Query) {
 	}
 	p := w.firstPacket(q, link)
 	live := w.fromWire(p, firewall.AllPackets)
-	if text := w.unfiltered(link); text != "" {
+	if skipped, text := w.unfiltered(link); skipped != firewall.NoPackets {
 		w.note(p, nil, nil, text)
-		w.arrive(p, match{set: live, text: text}, true)
-		return
+		w.arrive(p, match{set: w.s.And(live, skipped), text: text}, true)
+		live = w.s.Diff(live, skipped)
 	}
 	live = w.frames(p, live)
 	passed := w.oldTranslations(p, live)
@@ -68,17 +68,18 @@ func (w *walk) fromWire(p *packet, live firewall.PacketSet) firewall.PacketSet {
 	return w.s.Diff(live, bad)
 }
 
-// unfiltered says why pf lets everything through an interface; "" if it doesn't.
-func (w *walk) unfiltered(link *firewall.Interface) string {
+// unfiltered is where pf lets everything through an interface, and why.
+func (w *walk) unfiltered(link *firewall.Interface) (set firewall.PacketSet, why string) {
 	if w.e.rules.Disabled {
-		return "pf is disabled"
+		return firewall.AllPackets, "pf is disabled"
 	}
 	for _, name := range w.e.rules.Skip {
-		if w.isLink(link, name) == firewall.AllPackets {
-			return "set skip on " + name + ": pf leaves " + link.Name + " alone"
+		if skipped := w.isLink(link, name); skipped != firewall.NoPackets {
+			set = w.s.Or(set, skipped)
+			why = "set skip on " + name + ": pf leaves " + link.Name + " alone"
 		}
 	}
-	return ""
+	return set, why
 }
 
 // settle gives packets the fate that the rule they matched last has for them.
@@ -93,7 +94,7 @@ func (w *walk) settle(p *packet, m match) {
 		d.Text = "no rule matches: net.pf.default_to_drop blocks"
 		w.decide(m.set, firewall.Dropped, d)
 	case m.rule == nil:
-		w.arrive(p, m, false)
+		w.arriveFiltered(p, m, false)
 	case m.rule.Action == Block:
 		w.note(p, m.anchor, m.rule, "block decides")
 		w.decide(m.set, m.rule.fate(p), d)
@@ -101,8 +102,20 @@ func (w *walk) settle(p *packet, m match) {
 		w.note(p, m.anchor, m.rule, "pass decides")
 		c := *p
 		w.translate(&c, m.anchor, m.rule, m.set)
-		w.arrive(&c, m, m.rule.State.Kind != NoState)
+		w.arriveFiltered(&c, m, m.rule.State.Kind != NoState)
 	}
+}
+
+// arriveFiltered takes packets on that a rule let in. Old translations make state
+// whatever the rule says (pf_test_rule: r->keep_state || nr != NULL).
+func (w *walk) arriveFiltered(p *packet, m match, stateful bool) {
+	if translated := w.s.And(m.set, p.translated); !stateful && translated != firewall.NoPackets {
+		part := m
+		part.set = translated
+		w.arrive(p, part, true)
+		m.set = w.s.Diff(m.set, translated)
+	}
+	w.arrive(p, m, stateful)
 }
 
 // fate is how a block rule answers: a reset or an ICMP error rejects, silence drops.
@@ -117,6 +130,7 @@ func (r *Rule) fate(p *packet) firewall.Fate {
 // the filter rules, and returns those that "rdr pass" lets past them.
 func (w *walk) oldTranslations(p *packet, live firewall.PacketSet) (passed []match) {
 	translated := func(a *Anchor, r *Rule, set firewall.PacketSet) {
+		p.translated = w.s.Or(p.translated, set)
 		if r.NATPass {
 			passed = append(passed, match{rule: r, anchor: a, set: set})
 		}
