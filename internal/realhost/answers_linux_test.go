@@ -158,6 +158,7 @@ var readings = [][]string{
 	{"firewall", "rules"}, {"firewall", "rules", "--json"},
 	{"listeners"}, {"listeners", "--json"},
 	{"firewall", "explain", "6379/tcp"},
+	{"policy", "init"}, {"firewall", "--format", "sarif"}, {"firewall", "--format", "openmetrics"},
 	{"firewall", "explain", "22/tcp", "--from", "10.1.2.3", "--via", "eth0", "--json"},
 	{"firewall", "--all-namespaces"}, {"firewall", "--all-namespaces", "--json"}, {"firewall", "--netns", "sleep"},
 	{"firewall", "rules", "--netns", "sleep"}, {"listeners", "--all-namespaces", "--json"}, {"listeners", "--netns", "sleep"},
