@@ -1,6 +1,7 @@
 package realhost
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -94,4 +95,36 @@ func (c call) changeInside(own map[string]bool, host map[string]uint64) string {
 		return "leaves the namespace"
 	}
 	return c.change("", 0, host)
+}
+
+// withTUN runs a command on the host as nobody, where /dev/net/tun has the mode.
+func (h *host) withTUN(mode string, command ...string) result {
+	h.t.Helper()
+	const script = `d=$(mktemp -d) && mount -t tmpfs -o mode=755 none "$d" && mknod "$d/tun" c 10 200 && chmod "$1" "$d/tun" &&
+		mount --bind "$d/tun" /dev/net/tun && shift && exec setpriv --reuid nobody --regid nogroup --clear-groups -- "$@"`
+	return h.run(append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", mode}, command...)...)
+}
+
+func TestVerifyNeedsNoRootForARecordedHost(t *testing.T) {
+	h := start(t, "web-1.nft")
+	recording := filepath.Join(h.dir, "web-1.ng")
+	if r := h.run(netglance, "record", recording); r.code != 0 {
+		t.Fatalf("ended with %d: %s", r.code, r.stderr)
+	}
+	h.run("chmod", "644", recording).ok(t)
+	r := h.withTUN("666", netglance, "firewall", "verify", "--host", recording, "--fail-on", "conflict")
+	if strings.Contains(r.stderr, "user namespace") {
+		t.Skipf("this machine lets no user make a namespace: %s", r.stderr)
+	}
+	if r.code != 0 || !strings.Contains(r.stdout, "the kernel agrees with all") {
+		t.Errorf("ended with %d: %s%s", r.code, r.stderr, r.stdout)
+	}
+	r = h.withTUN("600", netglance, "firewall", "verify", "--host", recording)
+	if r.code != 3 || r.stdout != "" || !strings.Contains(r.stderr, "/dev/net/tun") || !strings.Contains(r.stderr, "run it as root") {
+		t.Errorf("without a TUN device it ended with %d: %s%s", r.code, r.stderr, r.stdout)
+	}
+	r = h.withTUN("666", netglance, "firewall", "verify")
+	if r.code != 3 || r.stdout != "" || !strings.Contains(r.stderr, "could not be read") {
+		t.Errorf("with rules unread it ended with %d: %s%s", r.code, r.stderr, r.stdout)
+	}
 }
