@@ -176,7 +176,20 @@ func compareRandom(t *testing.T, b backend, v6 bool) {
 			t.Errorf("gap: %s: %v", gap.Reason, gap.Err)
 		}
 		evaluator := firewall.NewEvaluator(&firewall.Ruleset{Tables: tables}, network)
-		answers.compare(t, ns, evaluator, packets(g.Rand, v6, packetCount()), fmt.Sprintf("seed %d", seed), rules)
+		wrong := answers.compare(t, ns, evaluator, packets(g.Rand, v6, packetCount()), fmt.Sprintf("seed %d", seed), rules)
+		if wrong == nil {
+			continue
+		}
+		t.Logf("seed %d: the smallest ruleset that shows it:\n%s", seed, smallest(rules, func(text string) bool {
+			if load(b.empty) != nil || load(text) != nil {
+				return false
+			}
+			tables, _ := b.read(host, ipset.New(host)) // gaps were told
+			network, _ := rtnetlink.Read(host)
+			x, crash := explain(firewall.NewEvaluator(&firewall.Ruleset{Tables: tables}, network), *wrong)
+			ns.Forget()
+			return crash != nil || !agrees(x, fate(*wrong, ns.Probe([]kerneltest.Probe{*wrong})[0]))
+		}))
 	}
 	t.Log(&answers)
 	if int(last-first)+1 < 2*answers.refused {
@@ -200,8 +213,35 @@ func (a *answers) String() string {
 		a.total, a.wrong, a.conditional, 100*float64(a.conditional)/float64(max(a.total, 1)), a.refused, a.fates)
 }
 
-// compare sends the packets into the namespace. The first wrong answer about it is told.
-func (a *answers) compare(t *testing.T, ns *kerneltest.Namespace, evaluator *firewall.Evaluator, probes []kerneltest.Probe, name, rules string) {
+// smallest takes rules out of a ruleset, one by one, for as long as it still shows
+// what is wrong.
+func smallest(rules string, shows func(string) bool) string {
+	lines := strings.Split(rules, "\n")
+	for again := true; again; {
+		again = false
+		for i := len(lines) - 1; i >= 0; i-- {
+			if !strings.HasPrefix(lines[i], "-A") {
+				continue
+			}
+			if fewer := slices.Delete(slices.Clone(lines), i, i+1); shows(strings.Join(fewer, "\n")) {
+				lines, again = fewer, true
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestShrinkingLeavesOnlyWhatShowsIt(t *testing.T) {
+	rules := "*filter\n:INPUT DROP [0:0]\n-A INPUT -j one\n-A INPUT -j two\n-A one -j ACCEPT\nCOMMIT\n"
+	got := smallest(rules, func(text string) bool { return strings.Contains(text, "-j two") })
+	if want := "*filter\n:INPUT DROP [0:0]\n-A INPUT -j two\nCOMMIT\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// compare sends the packets into the namespace. The first wrong answer about it is
+// told, and returned; nil if there is none.
+func (a *answers) compare(t *testing.T, ns *kerneltest.Namespace, evaluator *firewall.Evaluator, probes []kerneltest.Probe, name, rules string) (wrong *kerneltest.Probe) {
 	t.Helper()
 	var listening []uint16
 	for _, p := range probes {
@@ -211,7 +251,6 @@ func (a *answers) compare(t *testing.T, ns *kerneltest.Namespace, evaluator *fir
 		t.Fatal(err)
 	}
 	outcomes := ns.Probe(probes)
-	reported := false
 	for i, p := range probes {
 		a.total++
 		a.fates[fate(p, outcomes[i])]++
@@ -228,11 +267,12 @@ func (a *answers) compare(t *testing.T, ns *kerneltest.Namespace, evaluator *fir
 			continue
 		}
 		a.wrong++
-		if !reported {
-			reported = true
+		if wrong == nil {
+			wrong = &p
 			t.Errorf("%s, %v: kernel %v (%v), netglance %v %v %v, by %s\npath %v\n%s", name, p, fate(p, again), again, x.Fate, crash, x.Outcomes, x.DecidedBy.Text, path(x), rules)
 		}
 	}
+	return wrong
 }
 
 func path(x firewall.Explanation) (list []string) {
