@@ -218,7 +218,7 @@ func (rs *Ruleset) resolveCalls() {
 			}
 		}
 		a.eachRule(func(r *Rule) {
-			if r.IsAnchor && filledElsewhere(a, r) {
+			if r.IsAnchor && !a.cantBeKnown(r) && filledElsewhere(a, r) {
 				rs.filledLater(fmt.Sprintf("anchor %q", r.Anchor))
 			}
 			for _, side := range []Address{r.Source.Address, r.Destination.Address} {

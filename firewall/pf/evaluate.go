@@ -118,6 +118,8 @@ type walk struct {
 	s    *firewall.Space
 	path *[]firewall.PathStep
 	work int
+	// open are packets that translations which weren't read may change.
+	open firewall.PacketSet
 	// review says that all packets are looked at, not only first ones: what isn't
 	// known of them may be anything.
 	review bool

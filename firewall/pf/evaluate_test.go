@@ -109,6 +109,8 @@ func TestWhatDecides(t *testing.T) {
 		{"a file that wasn't read", OpenBSD, "pass\ntable <t> file \"/etc/t\"\nblock from <t>", outside, "conditional: pass all flags S/SA if unread"},
 		{"which doesn't matter where both ways lead to the same", OpenBSD, "block\ntable <t> file \"/etc/t\"\nblock from <t>", outside, "drop: block drop"},
 		{"an anchor that wasn't read", OpenBSD, "block\nanchor \"a\"\nload anchor \"a\" from \"/etc/a\"", outside, "conditional: anchor \"a\" was not read if unread"},
+		{"the anchor above a wildcard", MacOS, "block\nanchor \"com.apple/*\"\nload anchor \"com.apple\" from \"/etc/a\"", outside, "conditional: anchor \"com.apple/*\" was not read if unread"},
+		{"translations that weren't read", MacOS, "rdr-anchor \"com.apple/*\"\nblock\nload anchor \"com.apple\" from \"/etc/a\"", outside, "conditional: anchor \"com.apple/*\" was not read if unread"},
 		{"a program decides", OpenBSD, "block\npass in proto tcp divert-packet port 700", outside, "conditional: pass in proto tcp all flags S/SA divert-packet port 700 if external"},
 		{"where a pool leads is chance", OpenBSD, "pass in proto tcp to port 80 rdr-to { 10.1.0.1 10.1.9.9 }\nblock out", web, "conditional: pass in inet proto tcp from any to any port = 80 flags S/SA rdr-to <__automatic_0> round-robin if random"},
 	} {

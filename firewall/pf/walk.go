@@ -2,6 +2,8 @@ package pf
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/netglance/netglance/firewall"
 )
@@ -114,8 +116,8 @@ func (r *ruling) call(a *Anchor, rule *Rule, live, set firewall.PacketSet, via [
 		return r.w.s.Diff(live, set)
 	}
 	called := a.called(rule)
-	if a.cantBeKnown(rule, called) {
-		open := r.w.s.And(set, r.w.s.Fact(firewall.Unread, fmt.Sprintf("what anchor %q does, which was not read", rule.Anchor)))
+	if a.cantBeKnown(rule) {
+		open := r.w.s.And(set, r.w.unread(rule))
 		r.matches = append(r.matches, match{set: open, anchor: a, undecided: true, text: fmt.Sprintf("anchor %q was not read", rule.Anchor)})
 	}
 	r.w.note(r.p, a, rule, "goes into the anchor")
@@ -131,14 +133,17 @@ func (r *ruling) call(a *Anchor, rule *Rule, live, set firewall.PacketSet, via [
 	return r.w.s.Or(r.w.s.Diff(live, set), inside)
 }
 
-// cantBeKnown says that a file which an anchor is loaded from was not read.
-func (a *Anchor) cantBeKnown(_ *Rule, called []*Anchor) bool {
-	for _, c := range called {
-		if c.Unread {
-			return true
-		}
-	}
-	return false
+// cantBeKnown says that a file which the anchor, or with a wildcard the one above
+// it, is loaded from was not read.
+func (a *Anchor) cantBeKnown(r *Rule) bool {
+	call := *r
+	call.Anchor = strings.TrimSuffix(strings.TrimSuffix(r.Anchor, "*"), "/")
+	return slices.ContainsFunc(append(a.called(&call), a.called(r)...), func(c *Anchor) bool { return c.Unread })
+}
+
+// unread is where an anchor that was not read has a say.
+func (w *walk) unread(r *Rule) firewall.PacketSet {
+	return w.s.Fact(firewall.Unread, fmt.Sprintf("what anchor %q does, which was not read", r.Anchor))
 }
 
 // stoppedBy is where "anchor quick" ends the evaluation. OpenBSD does so where the
@@ -185,6 +190,12 @@ func (w *walk) firstIn(p *packet, a *Anchor, action Action, live firewall.Packet
 		}
 		if depth >= maxDepth {
 			continue
+		}
+		if a.cantBeKnown(rule) && p.direction == In {
+			open := w.s.And(set, w.unread(rule))
+			w.decide(open, firewall.Undecided, firewall.Decision{Text: fmt.Sprintf("anchor %q was not read", rule.Anchor)})
+			w.open = w.s.Or(w.open, open)
+			live, set = w.s.Diff(live, open), w.s.Diff(set, open)
 		}
 		inside := set
 		for _, c := range a.called(rule) {

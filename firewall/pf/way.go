@@ -29,6 +29,7 @@ func (w *walk) inbound(q firewall.Query) {
 	}
 	live = w.frames(p, live)
 	passed := w.oldTranslations(p, live)
+	live = w.s.Diff(live, w.open)
 	for _, m := range passed {
 		live = w.s.Diff(live, m.set)
 		w.arrive(p, m, true)
@@ -144,7 +145,7 @@ func (w *walk) oldTranslations(p *packet, live firewall.PacketSet) (passed []mat
 			translated(a, r, set)
 		}
 	})
-	w.first(p, RDR, w.s.Diff(live, done), func(a *Anchor, r *Rule, set firewall.PacketSet) {
+	w.first(p, RDR, w.s.Diff(w.s.Diff(live, done), w.open), func(a *Anchor, r *Rule, set firewall.PacketSet) {
 		if r.No {
 			w.note(p, a, r, "not translated")
 			return
