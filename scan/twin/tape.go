@@ -3,6 +3,7 @@ package twin
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/netglance/netglance/internal/netlink"
@@ -86,7 +87,7 @@ func (t *Tape) messages(protocol int, messageType uint16) [][]byte {
 	prefix := strconv.Itoa(protocol) + " "
 	var found [][]byte
 	for _, key := range t.order {
-		if key[:len(prefix)] != prefix {
+		if !strings.HasPrefix(key, prefix) {
 			continue
 		}
 		// A reply that is cut off ends there, as it does for whoever decodes it.
