@@ -165,6 +165,12 @@ func isNumber(s string) bool {
 
 // number takes a number in from..to.
 func (p *parser) number(what string, from, to int) (int, error) {
+	n, err := p.integer(what, int64(from), int64(to))
+	return int(n), err
+}
+
+// integer is number for those that fill 32 bits.
+func (p *parser) integer(what string, from, to int64) (int64, error) {
 	if p.tok.kind != word && p.tok.kind != quoted {
 		return 0, p.unexpected()
 	}
@@ -172,10 +178,10 @@ func (p *parser) number(what string, from, to int) (int, error) {
 	if err != nil {
 		return 0, p.tok.errorf("%s expected at %v", what, p.tok)
 	}
-	if n < int64(from) || n > int64(to) {
+	if n < from || n > to {
 		return 0, p.tok.errorf("illegal %s value %d: it is %d to %d", what, n, from, to)
 	}
-	return int(n), p.advance()
+	return n, p.advance()
 }
 
 // list reads item, or items in braces, which may stand on several lines with or

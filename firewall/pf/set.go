@@ -136,7 +136,7 @@ func (p *parser) numberOption(keyword string) error {
 	if keyword == "limit" && !slices.Contains(strings.Fields("states frags src-nodes tables table-entries pktdelay-pkts anchors eth-anchors app-states"), name) {
 		return at.errorf("unknown limit %q", name)
 	}
-	n, err := p.number(name, 0, 1<<32-1)
+	n, err := p.integer(name, 0, 1<<32-1)
 	if err == nil {
 		p.note(fmt.Sprintf("%s %s %d", keyword, name, n))
 	}
@@ -163,7 +163,7 @@ func (p *parser) reassemble() error {
 
 func (p *parser) hostID() error {
 	at := p.tok
-	n, err := p.number("hostid", 0, 1<<32-1)
+	n, err := p.integer("hostid", 0, 1<<32-1)
 	if err != nil {
 		return err
 	}
