@@ -21,6 +21,7 @@ type Host interface {
 // Read reads the host's network. Interfaces are numbered as they are listed.
 func Read(host Host) (*firewall.Network, []gaps.Gap) {
 	n := &firewall.Network{}
+	readSettings(host, n)
 	links, routes := "-a", "-rnW"
 	switch host.OS() {
 	case "openbsd":
