@@ -3,8 +3,11 @@ package iptables
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/netglance/netglance/firewall"
 	"github.com/netglance/netglance/firewall/xt"
@@ -154,18 +157,44 @@ func standardVerdict(d xt.Decoder, e entry) (firewall.VerdictCode, bool) {
 }
 
 func (d *tableDecoder) rules() error {
+	for i, c := range d.table.Chains {
+		if err := d.chainRules(c, d.bodies[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shareOfRules is how many rules are worth a processor of their own.
+const shareOfRules = 512
+
+// chainRules decodes a chain's rules, a large chain's on all processors.
+func (d *tableDecoder) chainRules(c *firewall.Chain, entries []entry) error {
+	c.Rules = make([]*firewall.Rule, len(entries))
+	share := max(shareOfRules, (len(entries)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	errs := make([]error, len(entries)/share+1)
+	var decoding sync.WaitGroup
+	for from := 0; from < len(entries); from += share {
+		worker := *d
+		worker.names = make(map[string]string)
+		decoding.Go(func() {
+			errs[from/share] = worker.someRules(c, entries, from, min(from+share, len(entries)))
+		})
+	}
+	decoding.Wait()
+	return errors.Join(errs...)
+}
+
+func (d *tableDecoder) someRules(c *firewall.Chain, entries []entry, from, to int) error {
 	find := func(name string) *firewall.Chain { return d.chainNamed[name] }
 	var matches []xt.Extension // kept from rule to rule
-	for i, c := range d.table.Chains {
-		c.Rules = make([]*firewall.Rule, 0, len(d.bodies[i]))
-		for n, e := range d.bodies[i] {
-			r, err := d.rule(c, e, matches[:0])
-			if err != nil {
-				return fmt.Errorf("chain %q, rule %d: %w", c.Name, n+1, err)
-			}
-			matches = r.matches
-			c.Rules = append(c.Rules, r.model(c, n+1, find, kernelRule{d, c, e}))
+	for n := from; n < to; n++ {
+		r, err := d.rule(c, entries[n], matches[:0])
+		if err != nil {
+			return fmt.Errorf("chain %q, rule %d: %w", c.Name, n+1, err)
 		}
+		matches = r.matches
+		c.Rules[n] = r.model(c, n+1, find, kernelRule{d, c, entries[n]})
 	}
 	return nil
 }
