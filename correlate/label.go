@@ -192,6 +192,7 @@ func judge(e *Exposure, in Input) {
 		e.Label = Local
 		w.local()
 		w.chosenByProgram()
+		w.proxyUnseen()
 	default:
 		e.Label = Filtered
 		w.filtered(blocked)

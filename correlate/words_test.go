@@ -90,6 +90,28 @@ func TestAProgramThatChoosesSocketsMayReachALoopbackPort(t *testing.T) {
 	}
 }
 
+func TestUnreadRulesMayLeadPacketsToATransparentSocketOnLoopback(t *testing.T) {
+	for _, c := range []struct {
+		transparent bool
+		unread      []string
+		label       Label
+	}{
+		{true, []string{"nf_tables"}, Unknown},
+		{true, nil, Local},
+		{false, []string{"nf_tables"}, Local},
+	} {
+		l := listener("127.0.0.1", 4)
+		l.Transparent, l.OptionsKnown = c.transparent, true
+		rows := Analyze(Input{Listeners: []listeners.Listener{l}, Network: network(), Rules: &firewall.Ruleset{}, Unread: c.unread,
+			Firewall: fakeFirewall(func(firewall.Query) []firewall.Part {
+				return []firewall.Part{dropped(firewall.Decision{Text: "martian"})}
+			})})
+		if rows[0].Label != c.label {
+			t.Errorf("transparent %v, unread %v: %s, want %s", c.transparent, c.unread, rows[0].Label, c.label)
+		}
+	}
+}
+
 // managed is a chain of packets for this host, kept by whoever makes such names.
 func managed(table, chain string, base bool) *firewall.Chain {
 	t := &firewall.Table{Backend: firewall.NFTables, Family: firewall.FamilyInet, Name: table}

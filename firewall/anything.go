@@ -36,7 +36,8 @@ type anyLink struct {
 	known                 []bdd.Node // for which packets it is the interface of that place
 	interfaces            []Interface
 	other                 bdd.Node
-	// sane leaves out links that are none: two names for one index.
+	// sane leaves out links that are none: two names for one index, and names that are
+	// an interface's up to the zero byte behind it, where iptables-nft stops to compare.
 	sane bdd.Node
 }
 
@@ -170,7 +171,7 @@ func (w *walker) anyLink(optional bool) *anyLink {
 		chosen := w.equal(selector, []byte{byte(i + 1)})
 		l.known = append(l.known, chosen)
 		l.other = w.m.Diff(l.other, chosen)
-		l.sane = w.m.Diff(l.sane, w.m.Or(w.sameBits(freeName, name16(link.Name)), w.sameBits(freeIndex, w.word(uint32(link.Index)))))
+		l.sane = w.m.Diff(l.sane, w.m.Or(w.prefixName(freeName, link.Name), w.sameBits(freeIndex, w.word(uint32(link.Index)))))
 		l.name = w.choose(chosen, name16(link.Name), l.name)
 		l.index = w.choose(chosen, w.word(uint32(link.Index)), l.index)
 		l.kind = w.choose(chosen, name16(link.Kind), l.kind)
@@ -188,6 +189,10 @@ func (w *walker) anyLink(optional bool) *anyLink {
 		l.name, l.index = w.choose(l.present, l.name, name16("")), w.choose(l.present, l.index, w.word(0))
 	}
 	return l
+}
+
+func (w *walker) prefixName(b bits, name string) bdd.Node {
+	return w.equal(b[:8*min(len(name)+1, len(b)/8)], append([]byte(name), 0)[:min(len(name)+1, len(b)/8)])
 }
 
 func (w *walker) sameBits(a, b bits) bdd.Node {

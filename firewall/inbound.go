@@ -176,7 +176,7 @@ func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	}
 	f := flow{family: p.family, source: p.source(), destination: p.destination(), mark: p.mark, in: p.in.Name,
 		protocol: p.protocol, sourcePort: p.sourcePort(), port: p.port()}
-	for _, r := range w.lookupScoped(f, live, p.in) {
+	for _, r := range w.lookupInbound(f, live, p.in) {
 		c := p.clone()
 		switch {
 		case r.kind == RouteLocal || r.kind == RouteAnycast:
@@ -191,6 +191,22 @@ func (w *walker) routeTo(p *packet, to netip.Addr, live bdd.Node, t trail) {
 			w.noRoute(c, to, r)
 		}
 	}
+}
+
+// lookupInbound is ip6_route_input's look-up: ::1, which only a translation makes a
+// packet's destination, is sought on the link that it came in by alone, where it
+// never is (rt6_need_strict in net/ipv6/route.c).
+func (w *walker) lookupInbound(f flow, live bdd.Node, in *Interface) []routed {
+	if f.family != FamilyIPv6 || in.Loopback() {
+		return w.lookupScoped(f, live, in)
+	}
+	loopback := w.m.And(live, w.prefix(f.destination, loopback6))
+	found := w.lookupScoped(f, w.m.Diff(live, loopback), in)
+	if loopback == bdd.False {
+		return found
+	}
+	f.out = in.Index
+	return append(found, w.lookupRoute(f, loopback)...)
 }
 
 // allOnes is the limited broadcast address.

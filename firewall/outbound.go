@@ -256,6 +256,10 @@ func (w *walker) takeWayOut(a *packet, r routed) (*packet, bdd.Node) {
 func (w *walker) leaveBy(c *packet, set bdd.Node) bdd.Node {
 	set = w.throughPolicies(c, DirectionOut, set)
 	set, _ = w.runHook(c, Postrouting, set, nil)
+	if c.out.Loopback() {
+		w.kernelDrops(set, "it goes to this host itself, by "+c.out.Name)
+		return bdd.False
+	}
 	return w.egress(c, set)
 }
 
@@ -392,7 +396,7 @@ func (w *walker) comeBack(p *packet, live bdd.Node) bdd.Node {
 }
 
 func (w *walker) comeBackBy(a, p *packet, live bdd.Node) bdd.Node {
-	live, _ = w.arrive(a, live, nil)
+	live, _ = w.arrive(a, w.validate(a, live), nil)
 	if !a.preroutingDone {
 		live, _ = w.runHook(a, Prerouting, live, nil)
 	}

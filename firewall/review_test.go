@@ -208,17 +208,18 @@ func TestOpeningsAreWhatIsLeftForARule(t *testing.T) {
 	some := accept("some", tcp, portRange(20, 25))
 	old := accept("old", established)
 	lo := accept("lo", onDevice("lo"))
+	short := accept("short", firewall.Compare{Value: firewall.Meta{Key: firewall.MetaIifName}, Data: []byte("lo\x00")}) // as iptables-nft writes -i lo
 	lan := accept("lan", in("192.168.0.0/16"), onDevice("eth0"))
 	away := drop("away", in("10.0.0.0/8"))
 	most := accept("most", tcp, onPort(dport, 22))
-	rules, network := host(firewall.Drop, old, lo, shut, some, lan)
+	rules, network := host(firewall.Drop, old, lo, short, shut, some, lan)
 	second, _ := host(firewall.Drop, away, most)
 	if got := firewall.NewEvaluator(second, network).Review().Rules[most].Openings; len(got) != 1 || fmt.Sprint(got[0].Except) != "[10.0.0.0/8]" || len(got[0].Sources) != 8 {
 		t.Errorf("all sources but one network: got %+v", got)
 	}
 	review := firewall.NewEvaluator(rules, network).Review()
 	for rule, want := range map[*firewall.Rule]string{
-		old: "[]", lo: "[]", shut: "[]",
+		old: "[]", lo: "[]", short: "[]", shut: "[]",
 		some: "[{ip false [{6 20 25}] false [] false [] false [] []}]",
 		lan:  "[{ip false [{6 0 19} {6 26 65535} {17 0 65535} {132 0 65535} {136 0 65535}] false [] true [192.168.0.0/16] false [] [eth0]}]",
 	} {

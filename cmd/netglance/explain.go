@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -108,6 +109,9 @@ func (e *explainer) queries(q report.Question) ([]inquiry, error) {
 	if q.Via != "" && !e.hasInterface(q.Via) {
 		return nil, unknownInterface(q.Via, known)
 	}
+	if e.foreign == nil && e.overLoopback(q.Via) {
+		return nil, usage("name another interface: "+strings.Join(known, ", "), "--via %q: what this host sends to itself is not followed", q.Via)
+	}
 	base := firewall.Query{Protocol: correlate.Protocols[q.Protocol], Port: q.Port, Source: from, SourcePort: q.SourcePort}
 	var out []inquiry
 	for _, via := range e.ways(q.Via, from, known) {
@@ -134,6 +138,12 @@ func (e *explainer) queries(q report.Question) ([]inquiry, error) {
 
 func (e *explainer) hasInterface(name string) bool {
 	return slices.ContainsFunc(e.network.Interfaces, func(i firewall.Interface) bool { return i.Name == name })
+}
+
+// overLoopback says that packets come in by an interface only from this host itself,
+// past output and with a route already: another way than the one that is followed.
+func (e *explainer) overLoopback(name string) bool {
+	return slices.ContainsFunc(e.network.Interfaces, func(i firewall.Interface) bool { return i.Name == name && i.Loopback() })
 }
 
 // ways are the interfaces that a question is about.

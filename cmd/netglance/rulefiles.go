@@ -42,6 +42,9 @@ func (a *app) look(read func(platform.Host) *survey) (*survey, error) {
 	if a.root != "" {
 		return a.lookAtImage()
 	}
+	if len(a.ruleNames) > 0 && a.host == "" && a.netns != "" {
+		return nil, usage("leave --netns out: rules that run nowhere are in no namespace", "--rules and --netns exclude each other without --host")
+	}
 	if len(a.ruleNames) == 0 {
 		if len(a.interfaceNames) > 0 {
 			return nil, usage("name the rules with --rules FILE", "--interfaces goes with --rules or --root")

@@ -249,3 +249,21 @@ func compare(t *testing.T, ns *kerneltest.Namespace, rules string, h nftgen.Host
 		}
 	}
 }
+
+func TestATwinHasEveryLinksRouteToOneNetwork(t *testing.T) {
+	// As every link has to fe80::/64, while its own address there is still tentative.
+	ns := kerneltest.New(t, kerneltest.Layout{Interfaces: links[:2]})
+	for _, link := range []string{"eth0", "eth1"} {
+		if _, err := ns.Run("ip", "-6", "route", "append", "2001:db8:77::/64", "dev", link, "metric", "256"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, kernel := build(t, ns)
+	defer kernel.Close()
+	got := listing(t, kernel, "ip", "-6", "-o", "route", "show", "2001:db8:77::/64")
+	for _, link := range []string{"eth0", "eth1"} {
+		if !strings.Contains(got, "dev "+link) {
+			t.Errorf("no route by %s in %q", link, got)
+		}
+	}
+}

@@ -176,7 +176,14 @@ func routeRequest(data []byte) request {
 			b = appendRaw(b, a)
 		}
 	}
-	r := newRequest(newRoute, flagCreate|flagExclude, append(header, b...), describeRoute(data))
+	flags := uint16(flagCreate | flagExclude)
+	if data[0] == familyIPv6 {
+		// flagExclude would refuse another link's route to the same network, as every
+		// link has to fe80::/64; a route's own double is refused without it
+		// (fib6_add_rt2node, net/ipv6/ip6_fib.c).
+		flags = flagCreate
+	}
+	r := newRequest(newRoute, flags, append(header, b...), describeRoute(data))
 	r.fine = syscall.EEXIST // it came with an address
 	return r
 }
