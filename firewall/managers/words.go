@@ -63,33 +63,40 @@ func Of(c *firewall.Chain) string {
 		}
 	}
 	for _, known := range chainNames {
-		if known.name.MatchString(c.Name) {
+		if slices.ContainsFunc(known.names, func(name string) bool { return named(c.Name, name) }) {
 			return known.manager
 		}
 	}
 	if shorewall(c) {
 		return "Shorewall"
 	}
-	if c.Table != nil && firewalldChain.MatchString(c.Name) && hasChain(c.Table, "INPUT_ZONES", "FORWARD_ZONES", "PREROUTING_ZONES") {
+	if c.Table != nil && strings.Contains(c.Name, "_") && firewalldChain.MatchString(c.Name) && hasChain(c.Table, "INPUT_ZONES", "FORWARD_ZONES", "PREROUTING_ZONES") {
 		return "firewalld"
 	}
 	return ""
 }
 
-// chainNames are the managers by the chains that they make.
+// chainNames are the managers by the chains that they make: a name, or with a mark
+// at its end the start of one.
 var chainNames = []struct {
-	name    *lazyregexp.Regexp
+	names   []string
 	manager string
 }{
-	{lazyregexp.New(`^ufw6?-`), "ufw"},
-	{lazyregexp.New(`^DOCKER(-.*)?$`), "Docker"},
-	{lazyregexp.New(`^KUBE-`), "Kubernetes"},
-	{lazyregexp.New(`^(cali-|CILIUM_|FLANNEL-|WEAVE-)`), "Kubernetes"},
-	{lazyregexp.New(`^(f2b|fail2ban)-`), "fail2ban"},
-	{lazyregexp.New(`^ts-(input|forward|postrouting)$`), "Tailscale"},
-	{lazyregexp.New(`^LIBVIRT_`), "libvirt"},
-	{lazyregexp.New(`^NETAVARK[-_]`), "podman"},
-	{lazyregexp.New(`^CNI-`), "CNI"},
+	{[]string{"ufw-", "ufw6-"}, "ufw"},
+	{[]string{"DOCKER", "DOCKER-"}, "Docker"},
+	{[]string{"KUBE-", "cali-", "CILIUM_", "FLANNEL-", "WEAVE-"}, "Kubernetes"},
+	{[]string{"f2b-", "fail2ban-"}, "fail2ban"},
+	{[]string{"ts-input", "ts-forward", "ts-postrouting"}, "Tailscale"},
+	{[]string{"LIBVIRT_"}, "libvirt"},
+	{[]string{"NETAVARK-", "NETAVARK_"}, "podman"},
+	{[]string{"CNI-"}, "CNI"},
+}
+
+func named(chain, name string) bool {
+	if strings.HasSuffix(name, "-") || strings.HasSuffix(name, "_") {
+		return strings.HasPrefix(chain, name)
+	}
+	return chain == name
 }
 
 // ofUFW says that the chain holds rules of ufw's user.
@@ -107,10 +114,10 @@ var shorewallChain = lazyregexp.New(`^[a-zA-Z][a-zA-Z0-9]*(-|2)[a-zA-Z][a-zA-Z0-
 // shorewall marks its filter table with a chain of its name (Shorewall 4.5.7), by
 // which it knows itself that it runs.
 func shorewall(c *firewall.Chain) bool {
-	if c.Table == nil || !hasChain(c.Table, "shorewall") {
+	if c.Name != "shorewall" && (!strings.ContainsAny(c.Name, "-2") || !shorewallChain.MatchString(c.Name)) {
 		return false
 	}
-	return c.Name == "shorewall" || shorewallChain.MatchString(c.Name)
+	return c.Table != nil && hasChain(c.Table, "shorewall")
 }
 
 // Rule is what the rule is to its manager. whole says that the words tell what it
