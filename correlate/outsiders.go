@@ -26,7 +26,7 @@ func (w writer) proxyUnseen() {
 	if len(w.in.Unread) == 0 || !slices.ContainsFunc(w.in.Listeners, w.transparent) {
 		return
 	}
-	w.e.Label = Unknown
+	w.e.Label, w.e.Reasons = Unknown, nil // that it is bound to loopback is no reason for it
 	w.add("undecided", "could not be read: %s; rules may give a transparent socket packets that were sent to another address or port", strings.Join(w.in.Unread, ", "))
 }
 

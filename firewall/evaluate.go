@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,12 +151,12 @@ func hasCustomRouting(n *Network, rules []RoutingRule) bool {
 	if len(rules) != 3 {
 		return true
 	}
-	own := make(map[string]bool)
+	own := make(map[netip.Prefix]bool)
 	for _, a := range n.Addresses {
-		own[a.Prefix.Addr().String()] = true
+		own[host(a.Prefix.Addr())], own[a.Prefix.Masked()] = true, true // and loopback's network
 	}
 	for _, r := range n.Routes {
-		if r.Type == RouteLocal && r.Destination.Addr().Is4() && r.Destination.IsSingleIP() && !own[r.Destination.Addr().String()] {
+		if r.Type == RouteLocal && r.Destination.Addr().Is4() && !own[r.Destination] {
 			return true
 		}
 	}

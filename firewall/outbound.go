@@ -45,7 +45,14 @@ func (w *walker) answerAccepted(p *packet, live bdd.Node) bdd.Node {
 	if a.ofSocket {
 		w.whileAnswering(AnswerLost, func() { live = w.pastSockets(p, FromSocket, live) })
 	}
-	return w.leave(a, p, live, AnswerLost)
+	bound := w.boundToLink(p, a.sockets, live)
+	out := w.leave(a, p, w.m.Diff(live, bound), AnswerLost)
+	if bound == bdd.False {
+		return out
+	}
+	b := a.clone()
+	b.boundTo = p.in
+	return w.m.Or(out, w.leave(b, p, bound, AnswerLost))
 }
 
 // answerRejected sends the error that a rule or the kernel answers with, and
@@ -175,7 +182,7 @@ func (w *walker) leave(a, p *packet, live bdd.Node, failing string) bdd.Node {
 			w.kernelDrops(other, "no error answers a broadcast or multicast")
 			live = w.m.Diff(live, other)
 		}
-		for _, r := range w.lookupScoped(a.outgoing(), live, link) {
+		for _, r := range w.lookupAnswer(a, live, link) {
 			// What input's SNAT changed is undone in output, and routed again.
 			translated := r
 			translated.set = w.m.And(r.set, w.m.And(a.tracking.snat, a.tracking.flow))
@@ -220,7 +227,7 @@ func (w *walker) leaveTranslated(a *packet, r routed) bdd.Node {
 // address of link scope is sought on the link of the first.
 func (w *walker) leaveAgain(c *packet, set bdd.Node) bdd.Node {
 	out := bdd.False
-	for _, r := range w.lookupScoped(c.outgoing(), set, c.out) {
+	for _, r := range w.lookupAnswer(c, set, c.out) {
 		if again, set := w.takeWayOut(c, r); set != bdd.False {
 			out = w.m.Or(out, w.leaveBy(again, set))
 		}
@@ -234,6 +241,9 @@ func (p *packet) outgoing() flow {
 		sourcePort: p.sourcePort(), port: p.port()}
 	if p.sourceChosen {
 		f.source = make(bits, len(f.source))
+	}
+	if p.boundTo != nil {
+		f.out = p.boundTo.Index
 	}
 	return f
 }

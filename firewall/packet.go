@@ -74,6 +74,8 @@ type packet struct {
 	// socketKnown says that the packet belongs to a local socket: only outgoing
 	// packets do.
 	ofSocket bool
+	// boundTo is the link that the socket is bound to which sends it; nil if none.
+	boundTo *Interface
 	// sockets are the listeners that tproxy gave packets to, of an answer those that
 	// it comes from.
 	sockets []owned
