@@ -178,7 +178,7 @@ func parseRules(files []ruleFile, named iptables.Sets) ([]*firewall.Table, error
 		tables = append(tables, found...)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, usage("rules of IPv6 are told by their heading, their addresses, or \"ip6\" or \"v6\" in the file's name", "--rules: %w", err)
+		return nil, usage("mend the file, or take what iptables-save prints; rules of IPv6 are told by their heading, their addresses, or \"ip6\" or \"v6\" in the file's name", "--rules: %w", err)
 	}
 	return tables, nil
 }

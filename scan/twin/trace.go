@@ -131,13 +131,19 @@ func (v *verifier) compareRule(w witness, steps []Step) {
 func decidedAlike(part firewall.Part, steps []Step) bool {
 	is := func(s Step) bool {
 		c := part.DecidedBy.Chain
-		return s.Family == c.Table.Family && s.Table == c.Table.Name && s.Chain == c.Name && s.Rule == part.DecidedBy.Rule &&
+		return s.Family == c.Table.Family && s.Table == c.Table.Name && s.Chain == c.Name && sameRule(s.Rule, part.DecidedBy.Rule) &&
 			(part.DecidedBy.Rule != nil || s.Policy)
 	}
 	if part.Fate == firewall.Accepted {
 		return slices.ContainsFunc(steps, is)
 	}
 	return len(steps) > 0 && is(steps[len(steps)-1])
+}
+
+// sameRule knows rules of one chain by their handles too: an evaluation may have
+// worked on a copy.
+func sameRule(a, b *firewall.Rule) bool {
+	return a == b || a != nil && b != nil && a.Handle != 0 && a.Handle == b.Handle
 }
 
 // tracing runs f while every packet that comes in is traced. Nothing that decides
