@@ -69,7 +69,7 @@ func ReadNamespaces(host SpacedHost) ([]Namespace, []gaps.Gap) {
 	if unread := spaces.addProcesses(text); unread > 0 {
 		found = append(found, gaps.Gap{
 			Source: "/proc/PID/ns/net",
-			Reason: fmt.Sprintf("the network namespaces of %d processes could not be told", unread),
+			Reason: untoldReason(unread),
 			Hint:   privilegeHint, Err: errPermission,
 		})
 	}
@@ -328,4 +328,11 @@ func hasChild(host SpacedHost, n Namespace, pid int) bool {
 		return false
 	}
 	return slices.ContainsFunc(n.PIDs[:min(len(n.PIDs), 4)], func(child int) bool { return parentOf(host, child) == pid })
+}
+
+func untoldReason(n int) string {
+	if n == 1 {
+		return "the network namespace of 1 process could not be told"
+	}
+	return fmt.Sprintf("the network namespaces of %d processes could not be told", n)
 }

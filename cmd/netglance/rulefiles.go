@@ -207,8 +207,13 @@ func (a *app) plan(given []ruleFile) (*survey, error) {
 		s.rules.Tables = append(made, s.rules.Tables...)
 		s.about.Gaps = append(s.about.Gaps, unread...)
 	}
-	s.leaveOut(firewall.FamilyIPv4, "IPv4")
-	s.leaveOut(firewall.FamilyIPv6, "IPv6")
+	if len(s.rules.Tables) == 0 {
+		return nil, usage("a table of iptables-save begins with *filter, one of nft with table", "--rules: %s: there is no table", fileNames(given))
+	}
+	if len(scripts(given)) == 0 { // a script of nft is for all families: one that names no IPv6 leaves it open
+		s.leaveOut(firewall.FamilyIPv4, "IPv4")
+		s.leaveOut(firewall.FamilyIPv6, "IPv6")
+	}
 	s.describeRules()
 	return s, nil
 }
