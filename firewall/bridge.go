@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/netglance/netglance/internal/bdd"
@@ -80,6 +81,7 @@ func (w *walker) throughBridge(p *packet, bridge *Interface, live bdd.Node, t tr
 		live, t = w.runHook(p, Prerouting, live, t)
 		p.in, p.preroutingDone, p.rerouted = port, true, w.differs(destination, p.destination())
 		p.sockets = nil // the bridge hands its packets up without (ip_rcv_core)
+		w.toBridge(p, bridge)
 	}
 	for _, c := range chains {
 		live, _ = w.runChain(p, c, live, nil)
@@ -87,6 +89,45 @@ func (w *walker) throughBridge(p *packet, bridge *Interface, live bdd.Node, t tr
 	live = w.bridgeHook(p, Input, live)
 	p.in = bridge
 	return live, t
+}
+
+// toBridge makes frames whose packets br_netfilter sends elsewhere ones to the
+// bridge itself (br_nf_pre_routing_finish, br_nf_pre_routing_finish_ipv6).
+func (w *walker) toBridge(p *packet, bridge *Interface) {
+	if p.rerouted == bdd.False {
+		return
+	}
+	p.pktType = w.choose(p.rerouted, constantBits([]byte{0}), p.pktType)
+	if len(p.link) > 0 {
+		p.link = replaced(p.link, 0, w.choose(p.rerouted, constantBits(bridge.HardwareAddr), p.link[:48]))
+	}
+}
+
+// routedByBridge splits what is delivered to this host by whether br_netfilter has
+// routed it: to IPv6's sockets such a packet comes in by the link that has the
+// address (ip6_rcv_core: IP6CB(skb)->iif).
+func (w *walker) routedByBridge(p *packet, to netip.Addr, live bdd.Node, do func(p *packet, live bdd.Node)) {
+	routed := bdd.False
+	if p.family == FamilyIPv6 && p.preroutingDone {
+		routed = w.m.And(live, p.rerouted)
+	}
+	if owner := w.e.ownerOf(to); routed != bdd.False && owner != nil {
+		c := p.clone()
+		c.in = owner
+		do(c, routed)
+		live = w.m.Diff(live, routed)
+	}
+	do(p, live)
+}
+
+// ownerOf is the first link that has the address; nil if none has.
+func (e *Evaluator) ownerOf(own netip.Addr) *Interface {
+	for _, a := range e.network.Addresses {
+		if a.Prefix.Addr().WithZone("") == own {
+			return e.byIndex[a.Interface]
+		}
+	}
+	return nil
 }
 
 // callsIP says that br_netfilter shows a bridge's packets to the IP families' rules.

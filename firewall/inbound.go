@@ -305,12 +305,13 @@ func (w *walker) local(p *packet, to netip.Addr, live bdd.Node, t trail) {
 	w.note(p, nil, nil, "routed to this host")
 	live, t = w.runHook(p, Input, live, t)
 	live = w.throughPolicies(p, DirectionIn, w.balance(p, live))
-	live = w.toSocket(p, w.validateForTCP(p, live))
-	p.tracking.confirmed = true
-	answered := w.answerAccepted(p, live)
-	w.unanswered = append(w.unanswered, w.deciding(t, w.m.Diff(live, answered))...)
-	live = answered
-	w.deliver(p, to, live, t, "")
+	w.routedByBridge(p, to, live, func(p *packet, live bdd.Node) {
+		live = w.toSocket(p, w.validateForTCP(p, live))
+		p.tracking.confirmed = true
+		answered := w.answerAccepted(p, live)
+		w.unanswered = append(w.unanswered, w.deciding(t, w.m.Diff(live, answered))...)
+		w.deliver(p, to, answered, t, "")
+	})
 }
 
 // notToHost is where the packet isn't one to this host's link address: a rule may
