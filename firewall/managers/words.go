@@ -20,19 +20,19 @@ type Source interface {
 type Words struct {
 	ufw       map[*firewall.Rule]string
 	firewalld *firewalldZones
-	conf      map[*firewall.Rule]string
+	conf      *conf
 }
 
 // Read reads the managers' own files, of those managers alone that have chains.
 func Read(source Source, rules *firewall.Ruleset) *Words {
-	w := &Words{ufw: map[*firewall.Rule]string{}, conf: map[*firewall.Rule]string{}}
+	w := &Words{ufw: map[*firewall.Rule]string{}}
 	if has(rules, ofUFW) {
 		readUFW(source, rules, w.ufw)
 	}
 	if has(rules, func(c *firewall.Chain) bool { return Of(c) == "firewalld" }) {
 		w.firewalld = &firewalldZones{source: source, zones: map[string]*zone{}, services: map[string][]servicePort{}}
 	}
-	readConf(source, rules, w.conf)
+	w.conf = readConf(source, rules)
 	return w
 }
 
@@ -129,7 +129,7 @@ func (w *Words) Rule(r *firewall.Rule) (words string, whole bool) {
 	if text, ok := w.ufw[r]; ok {
 		return text, true
 	}
-	if text, ok := w.conf[r]; ok {
+	if text := w.conf.rule(r); text != "" {
 		return text, true
 	}
 	chain := r.Chain.Name
