@@ -107,40 +107,10 @@ type verification struct {
 
 func newVerification() *verification { return &verification{tape: twin.NewTape()} }
 
-// taped keeps what a host says of its rules and its network.
-type taped struct {
-	platform.Host
-	tape *twin.Tape
-}
-
-func (h taped) Netlink(protocol int, request []byte) ([]byte, error) {
-	reply, err := h.Host.Netlink(protocol, request)
-	if err == nil {
-		h.tape.KeepNetlink(protocol, request, reply)
-	}
-	return reply, err
-}
-
-func (h taped) Getsockopt(family, level, option int, argument []byte, size int) ([]byte, error) {
-	value, err := h.Host.Getsockopt(family, level, option, argument, size)
-	if err == nil {
-		h.tape.KeepOption(family, level, option, argument, value)
-	}
-	return value, err
-}
-
-func (h taped) IptablesSave(family int) ([]byte, error) {
-	text, err := h.Host.IptablesSave(family)
-	if err == nil {
-		h.tape.KeepSave(family, text)
-	}
-	return text, err
-}
-
 // read reads a host so that a twin can be made of it.
 func (v *verification) read(host platform.Host) *survey {
 	v.host = host
-	v.survey = readAll(taped{host, v.tape})
+	v.survey = readAll(platform.Keep(host, v.tape))
 	return v.survey
 }
 

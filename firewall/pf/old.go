@@ -9,22 +9,7 @@ func (p *parser) translationRule(no bool) error {
 	if p.is("rdr") {
 		d.Action = RDR
 	}
-	if err := p.advance(); err != nil {
-		return err
-	}
-	if err := p.natPassLog(d); err != nil {
-		return err
-	}
-	if err := p.on(d); err != nil {
-		return err
-	}
-	if err := p.familyToHosts(d); err != nil {
-		return err
-	}
-	if err := p.translationTags(d); err != nil {
-		return err
-	}
-	pool, err := p.arrow(d)
+	pool, err := p.translation(d)
 	if err != nil {
 		return err
 	}
@@ -34,6 +19,24 @@ func (p *parser) translationRule(no bool) error {
 		d.RDRTo = pool
 	}
 	return p.expand(d)
+}
+
+// translation reads what follows the word nat, rdr or binat, and returns the
+// addresses behind the arrow.
+func (p *parser) translation(d *draft) (*Pool, error) {
+	steps := []func() error{
+		p.advance,
+		func() error { return p.natPassLog(d) },
+		func() error { return p.on(d) },
+		func() error { return p.familyToHosts(d) },
+		func() error { return p.translationTags(d) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return p.arrow(d)
 }
 
 // natPassLog reads "pass", "log" and "pass log".
@@ -100,22 +103,7 @@ func (p *parser) arrow(d *draft) (*Pool, error) {
 func (p *parser) binatRule(no bool) error {
 	d := p.newDraft()
 	d.No, d.Action = no, Binat
-	if err := p.advance(); err != nil {
-		return err
-	}
-	if err := p.natPassLog(d); err != nil {
-		return err
-	}
-	if err := p.on(d); err != nil {
-		return err
-	}
-	if err := p.familyToHosts(d); err != nil {
-		return err
-	}
-	if err := p.translationTags(d); err != nil {
-		return err
-	}
-	pool, err := p.arrow(d)
+	pool, err := p.translation(d)
 	if err != nil {
 		return err
 	}

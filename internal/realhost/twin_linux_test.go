@@ -204,28 +204,6 @@ func (w *wire) Settle() error {
 	return nil
 }
 
-// taped keeps what a host says for the twin.
-type taped struct {
-	platform.Host
-	tape *twin.Tape
-}
-
-func (h taped) Netlink(protocol int, request []byte) ([]byte, error) {
-	reply, err := h.Host.Netlink(protocol, request)
-	if err == nil {
-		h.tape.KeepNetlink(protocol, request, reply)
-	}
-	return reply, err
-}
-
-func (h taped) Getsockopt(family, level, option int, argument []byte, size int) ([]byte, error) {
-	value, err := h.Host.Getsockopt(family, level, option, argument, size)
-	if err == nil {
-		h.tape.KeepOption(family, level, option, argument, value)
-	}
-	return value, err
-}
-
 func reasons(list []gaps.Gap) (all []string) {
 	for _, g := range list {
 		all = append(all, g.Source+": "+g.Reason)
@@ -235,7 +213,8 @@ func reasons(list []gaps.Gap) (all []string) {
 
 // probeTwin asks a twin of this host.
 func probeTwin(probes []packets.Probe) ([]packets.Outcome, error) {
-	host := taped{platform.Live(), twin.NewTape()}
+	live, tape := platform.Live(), twin.NewTape()
+	host := platform.Keep(live, tape)
 	sets := ipset.New(host)
 	rules, missing := nft.Read(host, sets)
 	legacy, more := iptables.Read(host, sets)
@@ -261,7 +240,7 @@ func probeTwin(probes []packets.Probe) ([]packets.Outcome, error) {
 		return nil, err
 	}
 	defer kernel.Close()
-	made, err := twin.Build(kernel, twin.Host{Tape: host.tape, Source: host.Host, Network: network, Rules: rules})
+	made, err := twin.Build(kernel, twin.Host{Tape: tape, Source: live, Network: network, Rules: rules})
 	if err != nil {
 		return nil, err
 	}

@@ -22,33 +22,12 @@ import (
 	"github.com/netglance/netglance/scan/twin"
 )
 
-// taped keeps what a host says for the twin.
-type taped struct {
-	platform.Host
-	tape *twin.Tape
-}
-
-func (h taped) Netlink(protocol int, request []byte) ([]byte, error) {
-	reply, err := h.Host.Netlink(protocol, request)
-	if err == nil {
-		h.tape.KeepNetlink(protocol, request, reply)
-	}
-	return reply, err
-}
-
-func (h taped) Getsockopt(family, level, option int, argument []byte, size int) ([]byte, error) {
-	value, err := h.Host.Getsockopt(family, level, option, argument, size)
-	if err == nil {
-		h.tape.KeepOption(family, level, option, argument, value)
-	}
-	return value, err
-}
-
 // read reads a namespace like a host.
 func read(t *testing.T, ns *kerneltest.Namespace) twin.Host {
 	t.Helper()
 	live := platform.LiveIn(ns.Path())
-	host := taped{live, twin.NewTape()}
+	tape := twin.NewTape()
+	host := platform.Keep(live, tape)
 	sets := ipset.New(host)
 	rules, gaps := nft.Read(host, sets)
 	legacy, more := iptables.Read(host, sets)
@@ -74,7 +53,7 @@ func read(t *testing.T, ns *kerneltest.Namespace) twin.Host {
 		}
 		network.Sockets = append(network.Sockets, local)
 	}
-	return twin.Host{Tape: host.tape, Source: live, Network: network, Rules: rules}
+	return twin.Host{Tape: tape, Source: live, Network: network, Rules: rules}
 }
 
 // build makes the twin of a namespace, to be closed; what it lacks fails the test.
